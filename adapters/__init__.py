@@ -1,0 +1,1 @@
+"""Storage servers, gates and caches behind one contract. Importing this package does nothing."""

@@ -1,0 +1,431 @@
+"""The adapter contract: what a store, a gate, a cache and a directory promise the receiver.
+
+A plug-in fills in the ``_names``; the public methods in the bases enforce limits and turn every exception into the
+family below, so that callers meet no foreign exception and no secret. Standard library only, Python 3.9 and later: the
+agent ships this file to file servers.
+"""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from adapters.values import (
+    BlockReceipt,
+    CacheHints,
+    CacheKey,
+    Capabilities,
+    DenyTarget,
+    DirectoryHit,
+    FreezeReceipt,
+    GateReceipt,
+    GateStatus,
+    Json,
+    Observation,
+    Origin,
+    OriginState,
+    OtherName,
+    Pin,
+    Presence,
+    PurgeStatus,
+    PurgeTicket,
+    Ref,
+    RemoveReceipt,
+    SealProof,
+    UnblockReceipt,
+    Version,
+    from_json,
+    to_json,
+)
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "ERRORS",
+    "AdapterError",
+    "BlockReceipt",
+    "CacheAdapter",
+    "CacheHints",
+    "CacheKey",
+    "Capabilities",
+    "Changed",
+    "Conflict",
+    "Denied",
+    "DenyTarget",
+    "DirectoryAdapter",
+    "DirectoryHit",
+    "FreezeReceipt",
+    "GateAdapter",
+    "GateReceipt",
+    "GateStatus",
+    "Json",
+    "NotFound",
+    "Observation",
+    "Origin",
+    "OriginState",
+    "OtherName",
+    "Partial",
+    "Pin",
+    "Plugin",
+    "Presence",
+    "PurgeStatus",
+    "PurgeTicket",
+    "Reader",
+    "Ref",
+    "RemoveReceipt",
+    "Retryable",
+    "SealProof",
+    "StorageAdapter",
+    "UnblockReceipt",
+    "Unsupported",
+    "Version",
+    "family",
+    "from_json",
+    "to_json",
+]
+
+CONTRACT_VERSION = 1
+MAX_VERSIONS = 10_000
+MAX_OTHER_NAMES = 10_000
+MAX_URLS = 10_000
+MAX_KEYS = 10_000
+MAX_READ_BYTES = 16 * 1024 * 1024
+RETRY_AFTER_SECONDS = 2.0
+
+
+# --- errors: one family. Messages go to logs and pages, so they never hold a URL, a path or a secret.
+
+
+class AdapterError(Exception):
+    """Base of the family. On its own it means: the adapter is at fault, and trying again will not help."""
+
+    kind = "broken"
+
+
+class Retryable(AdapterError):
+    """The other side is away or busy; try again after ``after_seconds``."""
+
+    kind = "retryable"
+
+    def __init__(self, message: str, *, after_seconds: float = RETRY_AFTER_SECONDS) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
+
+
+class Changed(AdapterError):
+    """The bytes are not those of the pin any more; observe again."""
+
+    kind = "changed"
+
+
+class NotFound(AdapterError):
+    """Nothing is there under this name."""
+
+    kind = "not_found"
+
+
+class Denied(AdapterError):
+    """It may not be done: outside the customer's scope, not a plain object, or the server refuses us."""
+
+    kind = "denied"
+
+
+class Unsupported(AdapterError):
+    """This store cannot do that at all."""
+
+    kind = "unsupported"
+
+    def __init__(self, capability: str) -> None:
+        super().__init__(f"not supported here: {capability}")
+        self.capability = capability
+
+
+class Conflict(AdapterError):
+    """Something new stands where we would have to write; it is never overwritten."""
+
+    kind = "conflict"
+
+
+class Partial(AdapterError):
+    """Part was done. ``done`` and ``left`` say what, in words fit for a page."""
+
+    kind = "partial"
+
+    def __init__(self, message: str, *, done: Sequence[str], left: Sequence[str]) -> None:
+        super().__init__(message)
+        self.done = tuple(done)
+        self.left = tuple(left)
+
+
+ERRORS: Mapping[str, type] = {
+    cls.kind: cls for cls in (AdapterError, Retryable, Changed, NotFound, Denied, Unsupported, Conflict, Partial)
+}
+
+
+# --- the wrapper every public method runs in
+
+
+@contextmanager
+def family(doing: str) -> Iterator[None]:
+    """Turn whatever a plug-in raises into the family, naming only the exception's type."""
+    try:
+        yield
+    except AdapterError:
+        raise
+    except (TimeoutError, ConnectionError, InterruptedError) as exc:
+        raise Retryable(f"{doing}: {type(exc).__name__}") from exc
+    except OSError as exc:
+        raise Retryable(f"{doing}: {type(exc).__name__} {exc.errno}", after_seconds=RETRY_AFTER_SECONDS) from exc
+    except Exception as exc:
+        raise AdapterError(f"{doing}: the adapter failed with {type(exc).__name__}") from exc
+
+
+def _within(what: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise Denied(f"more than {limit} {what}")
+
+
+def _op_id(op_id: str) -> str:
+    if not (1 <= len(op_id) <= 64 and op_id.isascii() and op_id.replace("-", "").isalnum()):
+        raise ValueError("op_id must be 1 to 64 letters, digits or hyphens")
+    return op_id
+
+
+class Reader(ABC):
+    """A body as a stream. `read` returns b"" once, at the end, and only if the pin still held then."""
+
+    def read(self, size: int = 1024 * 1024) -> bytes:
+        """Return up to `size` bytes (at most 16 MiB). Raises Changed when the bytes changed on the way."""
+        if not 0 < size <= MAX_READ_BYTES:
+            raise ValueError("size is out of range")
+        with family("read"):
+            return self._read(size)
+
+    def close(self) -> None:
+        with family("close"):
+            self._close()
+
+    @abstractmethod
+    def _read(self, size: int) -> bytes: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class StorageAdapter(ABC):
+    """A store of customers' objects.
+
+    Order of use: observe, block, origin_state, freeze, open, then either remove or unblock. Every method may be called
+    again with the same arguments after a crash and must then give the same result; `block` and `remove` are idempotent
+    by `op_id`.
+    """
+
+    name: str = ""
+
+    def probe(self) -> Capabilities:
+        """Measure on a scratch object what this store can do. Leaves nothing behind."""
+        with family("probe"):
+            return self._probe()
+
+    def observe(self, ref: Ref) -> Observation:
+        """Everything about the object but its bytes. Absent is a value; Denied for what is not a plain object."""
+        with family("observe"):
+            seen = self._observe(ref)
+        _within("versions", len(seen.versions), MAX_VERSIONS)
+        _within("other names", len(seen.other_names), MAX_OTHER_NAMES)
+        return seen
+
+    def block(self, ref: Ref, observation: Observation, op_id: str) -> BlockReceipt:
+        """Make it unreachable by all doors, reversibly, without reading its body.
+
+        Raises NotFound when nothing is there, Changed when it is not what was observed.
+        """
+        _op_id(op_id)
+        with family("block"):
+            return self._block(ref, observation, op_id)
+
+    def freeze(self, ref: Ref, receipt: BlockReceipt) -> FreezeReceipt:
+        """Keep the customer from changing or deleting the blocked bytes, or say that this is not promised."""
+        with family("freeze"):
+            return self._freeze(ref, receipt)
+
+    def open(self, ref: Ref, pin: Pin, offset: int = 0) -> Reader:
+        """Stream the bytes of one pin. Raises Changed when they are not those bytes any more."""
+        if offset < 0:
+            raise ValueError("offset is negative")
+        with family("open"):
+            return self._open(ref, pin, offset)
+
+    def origin_state(self, ref: Ref, receipt: BlockReceipt) -> OriginState:
+        """Ask as customer and public, read as host: is the block whole?"""
+        with family("origin_state"):
+            return self._origin_state(ref, receipt)
+
+    def remove(self, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
+        """Delete the customer's copy, pin by pin; only what the proof covers. Observes again afterwards."""
+        _op_id(op_id)
+        if set(proof.pins) != set(receipt.pins):
+            raise Denied("the seal does not cover exactly the blocked bytes")
+        with family("remove"):
+            return self._remove(ref, proof, receipt, op_id)
+
+    def unblock(self, ref: Ref, receipt: BlockReceipt) -> UnblockReceipt:
+        """Undo the block exactly. Raises Conflict rather than overwrite anything."""
+        with family("unblock"):
+            return self._unblock(ref, receipt)
+
+    def derivatives(self, ref: Ref) -> tuple[Ref, ...]:
+        """Thumbnails, transcodes and siblings made from this object, where the store knows."""
+        with family("derivatives"):
+            found = self._derivatives(ref)
+        _within("derivatives", len(found), MAX_OTHER_NAMES)
+        return found
+
+    def context(self, customer: str, ref: Ref, window_seconds: int) -> Json:
+        """Who put it there: account, uploads, log-ins, access-log lines. Missing sources are listed by name."""
+        with family("context"):
+            return self._context(customer, ref, window_seconds)
+
+    def close(self) -> None:
+        """Give back connections. The adapter is not used afterwards."""
+
+    @abstractmethod
+    def _probe(self) -> Capabilities: ...
+    @abstractmethod
+    def _observe(self, ref: Ref) -> Observation: ...
+    @abstractmethod
+    def _block(self, ref: Ref, observation: Observation, op_id: str) -> BlockReceipt: ...
+    @abstractmethod
+    def _freeze(self, ref: Ref, receipt: BlockReceipt) -> FreezeReceipt: ...
+    @abstractmethod
+    def _open(self, ref: Ref, pin: Pin, offset: int) -> Reader: ...
+    @abstractmethod
+    def _origin_state(self, ref: Ref, receipt: BlockReceipt) -> OriginState: ...
+    @abstractmethod
+    def _remove(self, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt: ...
+    @abstractmethod
+    def _unblock(self, ref: Ref, receipt: BlockReceipt) -> UnblockReceipt: ...
+
+    def _derivatives(self, ref: Ref) -> tuple[Ref, ...]:
+        del ref
+        return ()
+
+    def _context(self, customer: str, ref: Ref, window_seconds: int) -> Json:
+        del customer, ref, window_seconds
+        return {"missing": ["account", "uploads", "logins", "access_log"]}
+
+
+class GateAdapter(ABC):
+    """A rule at a server or edge that refuses exact URLs in all their spellings."""
+
+    name: str = ""
+
+    def probe(self) -> Capabilities:
+        with family("probe"):
+            return self._probe()
+
+    def deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
+        """Refuse these URLs from the moment this returns. Idempotent by `op_id`."""
+        _op_id(op_id)
+        _within("URLs", len(targets), MAX_URLS)
+        for target in targets:
+            if not target.path.startswith(b"/") or b"\0" in target.path:
+                raise Denied("a URL path must start with / and hold no NUL")
+        with family("deny"):
+            return self._deny(targets, op_id)
+
+    def allow(self, receipt: GateReceipt) -> None:
+        """Take back what that `deny` added, and only that; what another operation denies stays denied."""
+        with family("allow"):
+            self._allow(receipt)
+
+    def state(self, receipt: GateReceipt) -> GateStatus:
+        with family("state"):
+            return self._state(receipt)
+
+    def close(self) -> None:
+        """Give back connections."""
+
+    @abstractmethod
+    def _probe(self) -> Capabilities: ...
+    @abstractmethod
+    def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt: ...
+    @abstractmethod
+    def _allow(self, receipt: GateReceipt) -> None: ...
+    @abstractmethod
+    def _state(self, receipt: GateReceipt) -> GateStatus: ...
+
+
+class CacheAdapter(ABC):
+    """A cache in front of the origin."""
+
+    name: str = ""
+
+    def probe(self) -> Capabilities:
+        with family("probe"):
+            return self._probe()
+
+    def variants(self, url: str, hints: CacheHints) -> tuple[CacheKey, ...]:
+        """Every key under which this cache may hold the URL. Needs no I/O."""
+        with family("variants"):
+            keys = self._variants(url, hints)
+        _within("cache keys", len(keys), MAX_KEYS)
+        return keys
+
+    def purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
+        """Drop the keys. Safe to repeat; what is not stored counts as purged."""
+        _op_id(op_id)
+        _within("cache keys", len(keys), MAX_KEYS)
+        with family("purge"):
+            return self._purge(keys, op_id)
+
+    def status(self, ticket: PurgeTicket) -> PurgeStatus:
+        with family("status"):
+            return self._status(ticket)
+
+    def close(self) -> None:
+        """Give back connections."""
+
+    @abstractmethod
+    def _probe(self) -> Capabilities: ...
+    @abstractmethod
+    def _variants(self, url: str, hints: CacheHints) -> tuple[CacheKey, ...]: ...
+    @abstractmethod
+    def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket: ...
+
+    def _status(self, ticket: PurgeTicket) -> PurgeStatus:
+        return ticket.status
+
+
+class DirectoryAdapter(ABC):
+    """Host and path to customer and resource. Reload is atomic; `generation` grows by one with each."""
+
+    @property
+    @abstractmethod
+    def generation(self) -> int: ...
+
+    @abstractmethod
+    def lookup(self, host: str, path: bytes) -> Optional[DirectoryHit]:
+        """Longest match, or None. `host` is an A-label; `path` is percent-decoded once."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What an entry point names. `build` takes the operator's checked table and returns the adapter."""
+
+    type_name: str
+    contract_version: int
+    settings: Callable[..., Any]
+    """A class whose constructor takes the table's members as keywords and raises ValueError with words for the
+    operator; unknown members are refused by the registry."""
+    build: Callable[[str, Any, Mapping[str, Any]], Any]
+    """`build(name, settings, tools)`: tools holds what the process lends (`data_dir`, `http`)."""
+
+

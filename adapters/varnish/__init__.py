@@ -1,0 +1,1 @@
+"""Purging a Varnish cache. Importing this package does nothing."""
