@@ -1,0 +1,182 @@
+"""Ledger entries: what happened, as a leaf that holds salted commitments instead of personal details.
+
+The details can be erased later without breaking the tree; while they exist, anybody can check them against the leaf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from receiver.domain.canonical import canonical_json
+from receiver.domain.tree import leaf_hash
+
+ENTRY_VERSION = 1
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerNote:
+    """What a step wants entered. `kind` and `subject` stay readable for ever: codes and ids, never a URL or a name."""
+
+    kind: str
+    """What happened: ``evidence.sealed``, ``resource.blocked``."""
+    subject: str
+    """The id of the row it happened to."""
+    actor: str
+    """Who did it: a worker, an issuer, a person."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Whole numbers, text, bytes, lists and maps of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A note made complete and hashed, ready to be inserted in the act's own transaction."""
+
+    id: str
+    at: int
+    kind: str
+    subject: str
+    actor_commit: bytes
+    detail_commit: bytes
+    leaf_hash: bytes
+    salt_actor: bytes
+    salt_detail: bytes
+    actor: str
+    detail_json: str
+    """Canonical JSON; the commitment is over these very bytes."""
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """What `entry_detail` keeps, and what `verify_entry` takes again."""
+        return {
+            "salt_actor": self.salt_actor,
+            "actor": self.actor,
+            "salt_detail": self.salt_detail,
+            "detail": self.detail_json,
+        }
+
+
+class EntryFacts(Protocol):
+    """A stored entry, as far as it is needed to check it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def actor_commit(self) -> bytes: ...
+    @property
+    def detail_commit(self) -> bytes: ...
+    @property
+    def leaf_hash(self) -> bytes: ...
+    @property
+    def detail(self) -> Mapping[str, Any] | None:
+        """As `Entry.detail`, where the detail may also be the map that its text says; None once erased."""
+
+
+def make_entry(note: LedgerNote, *, id: str, at: int, salts: tuple[bytes, bytes] | None = None) -> Entry:  # noqa: A002 - the column's name
+    """Commit to actor and detail and hash the leaf.
+
+    `at` is microseconds UTC; `salts` (32 bytes each, for actor and detail) are drawn unless given.
+    Raises TypeError when the detail holds what has no canonical form.
+    """
+    salt_actor, salt_detail = salts or (secrets.token_bytes(SALT_BYTES), secrets.token_bytes(SALT_BYTES))
+    if len(salt_actor) != SALT_BYTES or len(salt_detail) != SALT_BYTES:
+        raise ValueError("a salt is 32 bytes")
+    detail_json = canonical_json(note.detail)
+    actor_commit = commit(salt_actor, canonical_json(note.actor))
+    detail_commit = commit(salt_detail, detail_json)
+    leaf = leaf_bytes(
+        id=id, at=at, kind=note.kind, subject=note.subject, actor_commit=actor_commit, detail_commit=detail_commit
+    )
+    return Entry(
+        id=id,
+        at=at,
+        kind=note.kind,
+        subject=note.subject,
+        actor_commit=actor_commit,
+        detail_commit=detail_commit,
+        leaf_hash=leaf_hash(leaf),
+        salt_actor=salt_actor,
+        salt_detail=salt_detail,
+        actor=note.actor,
+        detail_json=detail_json.decode(),
+    )
+
+
+def leaf_bytes(
+    *,
+    id: str,  # noqa: A002 - the leaf's own word
+    at: int,
+    kind: str,
+    subject: str,
+    actor_commit: bytes,
+    detail_commit: bytes,
+) -> bytes:
+    """The leaf as it is hashed: canonical JSON, commitments in hexadecimal. The position says its number."""
+    return canonical_json(
+        {
+            "v": ENTRY_VERSION,
+            "id": id,
+            "at": at,
+            "kind": kind,
+            "subject": subject,
+            "actor_commit": actor_commit.hex(),
+            "detail_commit": detail_commit.hex(),
+        }
+    )
+
+
+def commit(salt: bytes, canonical: bytes) -> bytes:
+    """SHA-256 over salt and canonical JSON: says nothing of the content once the salt is gone."""
+    return hashlib.sha256(salt + canonical).digest()
+
+
+def verify_entry(entry: EntryFacts) -> tuple[str, ...]:
+    """Name everything about this entry that does not fit; empty when all does. An erased detail is no problem."""
+    problems = []
+    leaf = leaf_bytes(
+        id=entry.id,
+        at=entry.at,
+        kind=entry.kind,
+        subject=entry.subject,
+        actor_commit=entry.actor_commit,
+        detail_commit=entry.detail_commit,
+    )
+    if not hmac.compare_digest(leaf_hash(leaf), entry.leaf_hash):
+        problems.append("the entry's columns are not what was hashed")
+    if entry.detail is not None:
+        problems.extend(_verify_detail(entry.detail, entry.actor_commit, entry.detail_commit))
+    return tuple(problems)
+
+
+def _verify_detail(stored: Mapping[str, Any], actor_commit: bytes, detail_commit: bytes) -> list[str]:
+    detail = stored.get("detail")
+    if isinstance(detail, str):
+        detail = detail.encode()
+    triples = (("actor", stored.get("actor"), actor_commit), ("detail", detail, detail_commit))
+    return [
+        f"the entry's {name} is not what was committed to"
+        for name, found, expected in triples
+        if not _fits(stored.get(f"salt_{name}"), found, expected)
+    ]
+
+
+def _fits(salt: object, value: object, expected: bytes) -> bool:
+    if not isinstance(salt, bytes) or len(salt) != SALT_BYTES:
+        return False
+    try:
+        canonical = value if isinstance(value, bytes) else canonical_json(value)
+    except (TypeError, ValueError):
+        # Only what somebody wrote past us has no canonical form.
+        return False
+    return hmac.compare_digest(commit(salt, canonical), expected)

@@ -1,0 +1,223 @@
+"""The Merkle tree of RFC 6962 over SHA-256, kept in tiles 256 hashes wide. Pure: tiles come from a function.
+
+Tile (level, n) holds, 32 bytes each, the roots of the complete subtrees of 256**level leaves from number 256 n on.
+The last tile of a level grows, so a batch writes one or two rows and a proof reads a few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from receiver.domain.errors import ReceiverError
+
+HASH_BYTES = 32
+TILE_HEIGHT = 8
+TILE_WIDTH = 1 << TILE_HEIGHT
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+ReadTile = Callable[[int, int], bytes | None]
+"""`read(level, n)` gives the tile's hashes, or None where there is none."""
+
+
+class TreeError(ReceiverError):
+    """The tiles do not hold what the size says: some are missing, cut or belong to another ledger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    size: int
+    root: bytes
+    tiles: tuple[tuple[int, int, bytes], ...]
+    """Rows to write: level, n, hashes; each replaces a shorter row of that name."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """A tree of `size` leaves, read from tiles. Each tile is asked for once."""
+
+    def __init__(self, read_tile: ReadTile, size: int) -> None:
+        self.size = size
+        self._read_tile = read_tile
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    def root(self) -> bytes:
+        return self.range_hash(0, self.size) if self.size else EMPTY_ROOT
+
+    def root_at(self, size: int) -> bytes:
+        """The root when the tree had `size` leaves."""
+        if not 0 <= size <= self.size:
+            raise TreeError(f"the ledger has {self.size} entries, not {size}")
+        return self.range_hash(0, size) if size else EMPTY_ROOT
+
+    def range_hash(self, start: int, end: int) -> bytes:
+        """MTH of the leaves start … end-1, where start is a multiple of the largest power of two within."""
+        parts = []
+        while start < end:
+            height = (end - start).bit_length() - 1
+            parts.append(self._node(height, start >> height))
+            start += 1 << height
+        found = parts.pop()
+        while parts:
+            found = node_hash(parts.pop(), found)
+        return found
+
+    def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
+        """RFC 9162, 2.1.3.1: the hashes from leaf `index` up to the root."""
+        if not 0 <= index < self.size:
+            raise TreeError(f"the ledger has {self.size} entries, none with number {index}")
+        path, start, end = [], 0, self.size
+        while end - start > 1:
+            split = start + _split(end - start)
+            if index < split:
+                path.append(self.range_hash(split, end))
+                end = split
+            else:
+                path.append(self.range_hash(start, split))
+                start = split
+        return tuple(reversed(path))
+
+    def consistency_proof(self, old_size: int) -> tuple[bytes, ...]:
+        """RFC 9162, 2.1.4.1: that the tree of `old_size` leaves is the beginning of this one."""
+        if not 0 < old_size <= self.size:
+            raise TreeError(f"no proof leads from {old_size} to {self.size} entries")
+        path, start, end, whole = [], 0, self.size, True
+        while old_size < end:
+            split = start + _split(end - start)
+            if old_size <= split:
+                path.append(self.range_hash(split, end))
+                end = split
+            else:
+                path.append(self.range_hash(start, split))
+                start, whole = split, False
+        if not whole:
+            path.append(self.range_hash(start, end))
+        return tuple(reversed(path))
+
+    def _node(self, height: int, index: int) -> bytes:
+        level, above = divmod(height, TILE_HEIGHT)
+        first = index << above
+        n, offset = divmod(first, TILE_WIDTH)
+        tile = self._tile(level, n)
+        width = 1 << above
+        hashes = tile[offset * HASH_BYTES : (offset + width) * HASH_BYTES]
+        if len(hashes) != width * HASH_BYTES:
+            raise TreeError(f"tile {level}/{n} is missing or cut short")
+        return _fold(hashes)
+
+    def _tile(self, level: int, n: int) -> bytes:
+        if (level, n) not in self._tiles:
+            self._tiles[level, n] = self._read_tile(level, n) or b""
+        return self._tiles[level, n]
+
+
+def append(read_tile: ReadTile, size: int, leaves: Iterable[bytes]) -> Appended:
+    """Add leaf hashes behind the first `size`. Raises TreeError when the tiles do not fit the size."""
+    builder = _Builder(read_tile, size)
+    for leaf in leaves:
+        builder.add(leaf)
+    rows = tuple(sorted((level, n, bytes(hashes)) for (level, n), hashes in builder.touched.items()))
+    written = {(level, n): hashes for level, n, hashes in rows}
+
+    def read(level: int, n: int) -> bytes | None:
+        return written.get((level, n)) or read_tile(level, n)
+
+    return Appended(size=builder.size, root=Tree(read, builder.size).root(), tiles=rows)
+
+
+class _Builder:
+    def __init__(self, read_tile: ReadTile, size: int) -> None:
+        self.size = size
+        self.touched: dict[tuple[int, int], bytearray] = {}
+        self._read_tile = read_tile
+
+    def add(self, leaf: bytes) -> None:
+        if len(leaf) != HASH_BYTES:
+            raise TreeError("a leaf hash is 32 bytes")
+        level, index, found = 0, self.size, leaf
+        while True:
+            n, offset = divmod(index, TILE_WIDTH)
+            tile = self._open(level, n, offset)
+            tile += found
+            if offset + 1 < TILE_WIDTH:
+                break
+            level, index, found = level + 1, n, _fold(bytes(tile))
+        self.size += 1
+
+    def _open(self, level: int, n: int, offset: int) -> bytearray:
+        if (level, n) not in self.touched:
+            stored = (self._read_tile(level, n) if offset else None) or b""
+            if len(stored) != offset * HASH_BYTES:
+                raise TreeError(f"tile {level}/{n} does not hold {offset} hashes; run `ledger verify`")
+            self.touched[level, n] = bytearray(stored)
+        return self.touched[level, n]
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """RFC 9162, 2.1.3.2. The last check matters: a proof that ends below the root proves nothing."""
+    if not 0 <= index < size:
+        return False
+    fn, sn, found = index, size - 1, leaf
+    for step in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            found = node_hash(step, found)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            found = node_hash(found, step)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and hmac.compare_digest(found, root)
+
+
+def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """RFC 9162, 2.1.4.2. An empty old tree is not proven by anything and gives False."""
+    if not 0 < old_size <= size:
+        return False
+    if old_size == size:
+        return not proof and hmac.compare_digest(old_root, root)
+    steps = list(proof)
+    if old_size & (old_size - 1) == 0:
+        steps.insert(0, old_root)
+    if not steps:
+        return False
+    fn, sn = old_size - 1, size - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    old_found = found = steps[0]
+    for step in steps[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            old_found, found = node_hash(step, old_found), node_hash(step, found)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            found = node_hash(found, step)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and hmac.compare_digest(old_found, old_root) and hmac.compare_digest(found, root)
+
+
+def _split(width: int) -> int:
+    """The largest power of two below `width`."""
+    return 1 << (width - 1).bit_length() - 1
+
+
+def _fold(hashes: bytes) -> bytes:
+    """The root over a power of two of hashes."""
+    sha256 = hashlib.sha256
+    row = hashes
+    while len(row) > HASH_BYTES:
+        pairs = range(0, len(row), 2 * HASH_BYTES)
+        row = b"".join(sha256(b"\x01" + row[at : at + 2 * HASH_BYTES]).digest() for at in pairs)
+    return row
