@@ -1,0 +1,1 @@
+"""The issuer's side: sign, send, listen."""
