@@ -1,0 +1,1 @@
+"""The guarded sender: fixed address, no redirects, bounded."""

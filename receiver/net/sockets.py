@@ -1,0 +1,123 @@
+"""Sockets whose timeout is a budget for everything until it is set again, not for each single read.
+
+With ordinary sockets a peer that sends one byte a second is never too slow. Here all reads and writes after a
+`settimeout` share its seconds, and all reads share a limit of bytes where one is set.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import Any
+
+from receiver.net.guard import Address
+
+__all__ = ["BudgetSSLSocket", "BudgetSocket", "TooManyBytesError", "connect", "tls_context", "wrap_tls"]
+
+
+class TooManyBytesError(OSError):
+    """The peer sent more than the limit."""
+
+
+class BudgetSocket(socket.socket):
+    """A TCP socket with a budget."""
+
+    _deadline: float | None = None
+    limit_bytes: int | None = None
+    """How many bytes may be read in all; None for no limit."""
+    got_bytes: int = 0
+    unbuffered = False
+    """Files made of it read byte by byte, so that nothing past a header is ever in our memory."""
+
+    def settimeout(self, value: float | None, /) -> None:
+        self._deadline = None if value is None else time.monotonic() + value
+        super().settimeout(value)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._arm()
+        return self._count(super().recv_into(*args, **kwargs))
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        self._arm()
+        data = super().recv(*args, **kwargs)
+        self._count(len(data))
+        return data
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._arm()
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self._arm()
+        super().sendall(*args, **kwargs)
+
+    def makefile(self, mode: Any = "r", buffering: int | None = None, **kwargs: Any) -> Any:
+        return super().makefile(mode, 0 if self.unbuffered and mode == "rb" else buffering, **kwargs)
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            return
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time for this exchange is used up")
+        super().settimeout(left)
+
+    def _count(self, got: int) -> int:
+        self.got_bytes += got
+        if self.limit_bytes is not None and self.got_bytes > self.limit_bytes:
+            raise TooManyBytesError("the peer sent more bytes than are read")
+        return got
+
+
+class BudgetSSLSocket(ssl.SSLSocket, BudgetSocket):
+    """The same over TLS. SSLSocket receives through `read`, and OpenSSL keeps each call to the time that is left."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        self._arm()
+        super().do_handshake(block)
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        self._arm()
+        got: Any = super().read(*args, **kwargs)
+        self._count(got if isinstance(got, int) else len(got))
+        return got
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._arm()
+        return super().send(*args, **kwargs)
+
+
+def connect(address: Address, *, seconds: float) -> BudgetSocket:
+    """Connect to exactly this address. Raises OSError; TimeoutError is one."""
+    sock = BudgetSocket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.settimeout(seconds)
+        sock.connect((address.ip, address.port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def tls_context(ca_file: str | None, default_ca_file: str) -> ssl.SSLContext:
+    """Verifies names and chains; `ca_file` adds the operator's own authorities to the usual ones."""
+    context = ssl.create_default_context(cafile=default_ca_file)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = BudgetSSLSocket
+    return context
+
+
+def wrap_tls(sock: BudgetSocket, context: ssl.SSLContext, *, server_name: str, seconds: float) -> BudgetSSLSocket:
+    """Shake hands within the seconds, for this name. Raises ssl.SSLError or OSError and closes the socket."""
+    try:
+        sock.settimeout(seconds)
+        wrapped = context.wrap_socket(sock, server_hostname=server_name)
+    except (OSError, ValueError):
+        sock.close()
+        raise
+    assert isinstance(wrapped, BudgetSSLSocket)
+    return wrapped

@@ -1,0 +1,1 @@
+"""Looks from outside: is the URL gone?"""

@@ -1,0 +1,1 @@
+"""Stage 3: a URL to the customer's resource."""
