@@ -1,0 +1,182 @@
+"""Recompute the whole ledger from its entries and compare it with everything that was ever said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from receiver.domain.entry import verify_entry
+from receiver.domain.errors import ReceiverError, StoreUnavailableError
+from receiver.domain.ports import LedgerStore, StoredEntry
+from receiver.domain.tree import HASH_BYTES, TILE_WIDTH, Appended, Tree, append
+from receiver.ledger.checkpoint import Checkpoint, Verifier
+from receiver.ledger.copies import CopyContent, CopySet
+from receiver.ledger.errors import LedgerCopyError
+from receiver.ledger.history import contradiction, copy_problems, lost_by_copy, read_note
+
+SEGMENT_ENTRIES = 10 * TILE_WIDTH
+MAX_PROBLEMS = 100
+_NO_LEAF = bytes(HASH_BYTES)
+
+Progress = Callable[[int, int], object]
+"""`progress(done, of)` in entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerReport:
+    """`problems` are reasons to distrust; `remarks` are limits of what this check could say."""
+
+    ok: bool
+    size: int
+    root: bytes
+    details_checked: int
+    details_erased: int
+    checkpoint: Checkpoint | None
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def verify_ledger(store: LedgerStore, vkey: str, copies: CopySet, progress: Progress | None = None) -> LedgerReport:
+    """Leaves, commitments, numbers, tiles, root, signature and copies. Finds every changed byte of them.
+
+    Raises StoreUnavailableError when the database cannot be read, LedgerKeyError for a bad `vkey`.
+    """
+    verifier = Verifier(vkey)
+    # In this order, since the sequencer may go on meanwhile: what is read later has at least what was read before.
+    last = store.last_checkpoint()
+    problems, contents = _read_copies(copies)
+    audit = _Audit(store, store.ledger_size())
+    audit.run(progress)
+    tree = Tree(store.tile, audit.size)
+    problems += audit.problems
+    checkpoint = None
+    if last is not None:
+        checkpoint, wrong = read_note("the last checkpoint", last.note, verifier)
+        wrong = wrong or (contradiction("the last checkpoint", checkpoint, tree) if checkpoint else None)
+        problems += [wrong] if wrong else []
+        if checkpoint is not None and checkpoint.size != last.size:
+            problems.append("the last checkpoint is filed under another size than it was signed for")
+    elif audit.size:
+        problems.append("no checkpoint was ever signed; run `ledger checkpoint`")
+    for name, content in contents:
+        problems += copy_problems(name, content, verifier, tree)
+        lost = lost_by_copy(name, content, verifier, last)
+        problems += [lost] if lost else []
+    remarks = _remarks(copies, checkpoint, audit.size, store.count_unsequenced())
+    return LedgerReport(
+        ok=not problems,
+        size=audit.size,
+        root=audit.root,
+        details_checked=audit.details_checked,
+        details_erased=audit.details_erased,
+        checkpoint=checkpoint,
+        problems=_shortened(problems),
+        remarks=tuple(remarks),
+    )
+
+
+def _read_copies(copies: CopySet) -> tuple[list[str], list[tuple[str, CopyContent]]]:
+    problems, contents = [], []
+    for copy in copies:
+        try:
+            contents.append((copy.name, copy.read()))
+        except LedgerCopyError as error:
+            problems.append(str(error))
+    return problems, contents
+
+
+def _remarks(copies: CopySet, checkpoint: Checkpoint | None, size: int, unsequenced: int) -> list[str]:
+    remarks = []
+    if not list(copies.names()):
+        remarks.append("no copy outside: whoever is root here could have rewritten everything; set [ledger] copy_to")
+    if checkpoint is not None and checkpoint.size < size:
+        remarks.append(f"{size - checkpoint.size} entries are newer than the last checkpoint")
+    if unsequenced:
+        remarks.append(f"{unsequenced} entries wait for their number")
+    return remarks
+
+
+def _shortened(problems: list[str]) -> tuple[str, ...]:
+    if len(problems) <= MAX_PROBLEMS:
+        return tuple(problems)
+    return (*problems[:MAX_PROBLEMS], f"and {len(problems) - MAX_PROBLEMS} more")
+
+
+class _Audit:
+    """Walks over the entries once, builds its own tree and compares the stored tiles with it."""
+
+    def __init__(self, store: LedgerStore, size: int) -> None:
+        self.size = size
+        self.problems: list[str] = []
+        self.root = b""
+        self.details_checked = self.details_erased = 0
+        self._store = store
+        self._newest: dict[int, tuple[int, bytes]] = {}
+
+    def run(self, progress: Progress | None) -> None:
+        built = append(self._own_tile, 0, ())
+        for first in range(0, self.size, SEGMENT_ENTRIES):
+            count = min(SEGMENT_ENTRIES, self.size - first)
+            built = append(self._own_tile, first, self._leaves(first, count))
+            self._compare_tiles(built)
+            if progress:
+                progress(first + count, self.size)
+        self.root = built.root
+        if self._store.ledger_size() == self.size:
+            self._find_surplus()
+
+    def _find_surplus(self) -> None:
+        """Hashes behind the last entry are what is left of entries that somebody took away."""
+        level, width = 0, self.size
+        while True:
+            n, count = divmod(width, TILE_WIDTH)
+            if len(self._store.tile(level, n) or b"") > count * HASH_BYTES:
+                self.problems.append(f"tile {level}/{n} holds hashes of entries that are not there")
+            if not width:
+                return
+            level, width = level + 1, n
+
+    def _own_tile(self, level: int, n: int) -> bytes | None:
+        newest = self._newest.get(level)
+        return newest[1] if newest and newest[0] == n else None
+
+    def _compare_tiles(self, built: Appended) -> None:
+        for level, n, hashes in built.tiles:
+            self._newest[level] = (n, hashes)
+            stored = self._store.tile(level, n) or b""
+            if stored[: len(hashes)] != hashes:
+                self.problems.append(f"tile {level}/{n} is not what the entries give")
+
+    def _leaves(self, first: int, count: int) -> list[bytes]:
+        found = self._read(first, count)
+        return [self._leaf(seq, found.get(seq)) for seq in range(first, first + count)]
+
+    def _leaf(self, seq: int, entry: StoredEntry | None) -> bytes:
+        if entry is None:
+            self.problems.append(f"entry {seq} is missing or cannot be read")
+            return self._tiled(seq)
+        self.problems += [f"entry {seq}: {problem}" for problem in verify_entry(entry)]
+        if entry.detail is None:
+            self.details_erased += 1
+        else:
+            self.details_checked += 1
+        return entry.leaf_hash if len(entry.leaf_hash) == HASH_BYTES else self._tiled(seq)
+
+    def _tiled(self, seq: int) -> bytes:
+        """What the tile says of an entry already found wanting, so that one bad row does not hide the others."""
+        place = seq % TILE_WIDTH * HASH_BYTES
+        stored = (self._store.tile(0, seq // TILE_WIDTH) or b"")[place : place + HASH_BYTES]
+        return stored if len(stored) == HASH_BYTES else _NO_LEAF
+
+    def _read(self, first: int, count: int) -> dict[int, StoredEntry]:
+        try:
+            rows = self._store.iter_entries(first, count)
+        except StoreUnavailableError:
+            raise
+        except (ReceiverError, ValueError):
+            # One row that does not decode must not hide the rest: halve until it is alone.
+            if count == 1:
+                return {}
+            half = count // 2
+            return self._read(first, half) | self._read(first + half, count - half)
+        return {row.seq: row for row in rows if row.seq is not None and first <= row.seq < first + count}

@@ -1,0 +1,1 @@
+"""Sealed evidence: age files that the receiver can write and not open."""
