@@ -1,0 +1,1 @@
+"""Files under a docroot, blocked by moving them into a quarantine directory on the same filesystem."""

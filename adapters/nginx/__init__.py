@@ -1,0 +1,1 @@
+"""Gate and cache of an nginx on the same machine. They run in the agent."""

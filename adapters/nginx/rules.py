@@ -1,0 +1,178 @@
+"""From URLs to refuse to an nginx configuration that refuses exactly those, however they are spelled.
+
+What nginx makes of a request: ``$host`` in lower case without port, ``$uri`` decoded, with `//`, `/./` and `/../`
+resolved, ``$args`` as sent. A key is ``host args path``: neither host nor args can hold a space, so no two requests
+share one. nginx ignores letter case when it looks up a key, so each key carries itself as value and a second look
+compares exactly. Nothing here is ever written into the file unquoted.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Optional
+from urllib.parse import unquote_to_bytes
+
+from adapters.contract import Denied, DenyTarget
+
+MAX_TOKEN_BYTES = 3900
+"""nginx reads its configuration in pieces of 4,096 bytes, and one word must fit into a piece."""
+
+HOST = re.compile(r"[a-z0-9._\-]{1,255}|\[[0-9a-f:.]{2,45}\]")
+ANY_CASE = "*"
+PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+ESCAPES = {b"\\": b"\\\\", b'"': b'\\"', b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
+NEEDS_ESCAPE = re.compile(rb'[\\"\n\r\t]')
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One URL to refuse, as nginx sees it."""
+
+    host: str
+    path: bytes
+    query: bytes = b""
+    any_query: bool = False
+
+    def __repr__(self) -> str:
+        return "Rule(<url>)"
+
+
+def rules_for(target: DenyTarget) -> tuple[Rule, ...]:
+    """Both the path as nginx resolves it and, for servers that leave slashes alone, the path as it is."""
+    if not HOST.fullmatch(target.host):
+        raise Denied("a host name here is letters, digits, dots and hyphens, in lower case")
+    query = b"" if target.any_query else target.query or b""
+    paths = dict.fromkeys((resolved_path(target.path), target.path))
+    return tuple(Rule(host=target.host, path=path, query=query, any_query=target.any_query) for path in paths)
+
+
+def resolved_path(path: bytes) -> bytes:
+    """Merge slashes and resolve dots as nginx does with a decoded path."""
+    done: list[bytes] = []
+    parts = path.split(b"/")[1:]
+    for part in parts:
+        if part == b"..":
+            del done[-1:]
+        elif part not in (b"", b"."):
+            done.append(part)
+    open_end = parts[-1] in (b"", b".", b"..") and bool(done)
+    return b"/" + b"/".join(done) + (b"/" if open_end else b"")
+
+
+def is_too_long(rule: Rule) -> bool:
+    """Whether nginx could not read a line with this URL in it."""
+    longest = max([rule.query, literal_query(rule.query)], key=len)
+    return len(_value(_key(rule.host, longest, rule.path))) > MAX_TOKEN_BYTES
+
+
+def literal_query(query: bytes) -> bytes:
+    return unquote_to_bytes(query)
+
+
+def spelled_regex(rule: Rule) -> bytes:
+    """Matches the query with any of its characters percent-encoded, and a blank as plus or %20."""
+    query = b"".join([SPELLINGS[byte] for byte in literal_query(rule.query)])
+    host = b"".join([LITERAL[byte] for byte in rule.host.encode("ascii")])
+    return b"~^" + host + b"\\x20" + query + b"\\x20" + b"".join([LITERAL[byte] for byte in rule.path]) + b"\\z"
+
+
+def _hex(byte: int) -> bytes:
+    return bytes([byte]) if byte in PLAIN else b"\\x%02x" % byte
+
+
+def _either(byte: int) -> bytes:
+    coded = b"%%%s%s" % tuple(
+        digit if digit.isdigit() else b"[" + digit + digit.lower() + b"]"
+        for digit in (b"%X" % (byte >> 4), b"%X" % (byte & 15))
+    )
+    ways = [coded]
+    if byte == 0x20:
+        ways.append(_hex(0x2B))
+    elif byte == 0x2B:
+        ways.append(b"%20")
+    # A raw percent sign is no spelling of itself: it begins another character.
+    if byte not in (0x20, 0x25):
+        ways.append(_hex(byte))
+    return b"(?:" + b"|".join(ways) + b")"
+
+
+LITERAL = tuple(_hex(byte) for byte in range(256))
+SPELLINGS = tuple(_either(byte) for byte in range(256))
+
+
+def _key(host: str, args: Optional[bytes], path: bytes) -> bytes:
+    return host.encode("ascii") + b" " + (b"" if args is None else args + b" ") + path
+
+
+def _word(text: bytes) -> bytes:
+    """A quoted word of nginx's configuration that means exactly these bytes."""
+    return b'"' + NEEDS_ESCAPE.sub(lambda found: ESCAPES[found[0]], text) + b'"'
+
+
+def _value(text: bytes) -> bytes:
+    """The same where nginx looks for variables; there is no escape for a dollar sign, so it comes from one."""
+    return _word(text).replace(b"$", b"${takedown_dollar}")
+
+
+def render(rules: Iterable[Rule], generation: str) -> bytes:
+    """The whole file to include inside ``http { }``."""
+    return stamped(body_of(rules), generation)
+
+
+def stamped(body: bytes, generation: str) -> bytes:
+    stamp = b'map $host $takedown_generation { default "%s"; }\n' % generation.encode("ascii")
+    return b"# Written by the takedown agent. Do not edit: it is replaced as a whole.\n" + stamp + body
+
+
+def body_of(rules: Iterable[Rule]) -> bytes:
+    """All but the generation, so that two generations can be compared."""
+    unique = sorted(set(rules), key=lambda rule: (rule.host, rule.path, rule.query, rule.any_query))
+    files = {_key(rule.host, None, rule.path) for rule in unique if rule.any_query}
+    pages = {
+        _key(rule.host, args, rule.path)
+        for rule in unique
+        if not rule.any_query
+        for args in (rule.query, literal_query(rule.query))
+    }
+    queried = [rule for rule in unique if not rule.any_query and rule.query]
+    return b"\n".join(
+        [
+            b'geo $takedown_dollar { default "$"; }',
+            *_exact(b"file", b"$host $uri", files),
+            *_exact(b"page", b"$host $args $uri", pages),
+            b'map "$host $uri" $takedown_queried {', b"default 0;",
+            *(_word(key) + b" 1;" for key in _folded(_key(rule.host, None, rule.path) for rule in queried)),
+            b"}",
+            b'map $args $takedown_coded { default 0; "~[%+]" 1; }',
+            b'map "$host $args $uri" $takedown_spelling {', b"default 0;",
+            *(b'"' + regex + b'" 1;' for regex in map(spelled_regex, queried) if len(regex) <= MAX_TOKEN_BYTES),
+            b"}",
+            b'map "$takedown_queried$takedown_coded" $takedown_spelled { default 0; 11 $takedown_spelling; }',
+            b'map "$takedown_file_denied$takedown_page_denied$takedown_spelled" $takedown_deny { default 1; 000 0; }',
+            b'map $takedown_deny $takedown_cache_control { default ""; 1 "no-store"; }',
+            b"",
+        ]
+    )  # fmt: skip
+
+
+def _exact(name: bytes, source: bytes, keys: set[bytes]) -> list[bytes]:
+    """Three maps: look the key up whatever its case, compare it byte for byte, and put the two together."""
+    by_case: dict[bytes, list[bytes]] = {}
+    for key in sorted(keys):
+        by_case.setdefault(key.lower(), []).append(key)
+    # A key of full length that no request has: it shows at once when map_hash_bucket_size is too small.
+    lines = [_word(b"length-guard " + b"x" * MAX_TOKEN_BYTES) + b' "";']
+    for folded, same in by_case.items():
+        value = _value(same[0]) if len(same) == 1 else _word(ANY_CASE.encode("ascii"))
+        lines.append(_word(folded) + b" " + value + b";")
+    return [
+        b'map "%s" $takedown_%s {' % (source, name), b'default "";', *lines, b"}",
+        b'map "$takedown_%s\\n%s" $takedown_%s_exact { default 0; "~^(?s)(.+)\\n\\1\\z" 1; }' % (name, source, name),
+        b'map $takedown_%s $takedown_%s_denied { default $takedown_%s_exact; "" 0; "*" 1; }' % (name, name, name),
+    ]  # fmt: skip
+
+
+def _folded(keys: Iterable[bytes]) -> list[bytes]:
+    return sorted({key.lower() for key in keys})
+
