@@ -1,0 +1,1 @@
+"""The public port: signed notices in, signed receipts out."""

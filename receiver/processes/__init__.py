@@ -1,0 +1,1 @@
+"""web, admin, worker, agent and the supervisor that runs them together."""

@@ -1,0 +1,1 @@
+"""Use cases of the web, the admin pages and the command line."""

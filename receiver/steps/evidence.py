@@ -1,0 +1,181 @@
+"""The evidence track, acted: bytes go store → hash → seal → vault, and nobody decodes them on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from adapters.contract import (
+    AdapterError,
+    BlockReceipt,
+    Changed,
+    FreezeReceipt,
+    Pin,
+    Presence,
+    RemoveReceipt,
+    Retryable,
+    SealProof,
+    StorageAdapter,
+    from_json,
+    to_json,
+)
+from receiver.domain.canonical import canonical_json
+from receiver.domain.errors import VaultError
+from receiver.domain.ids import new_id
+from receiver.domain.moves import move, same_lease, try_again
+from receiver.domain.outcome import Outcome
+from receiver.domain.ports import SealResult
+from receiver.domain.rows import ActRow, CaseView, WorkRow
+from receiver.domain.status import URL_ADAPTER, Evidence, Track, Want
+from receiver.domain.want import want
+from receiver.quarantine import evidence as decide
+from receiver.quarantine.evidence import Sealed
+from receiver.quarantine.exposure import Context
+from receiver.quarantine.journal import Done, pending
+from receiver.steps.hands import ref_of, store_of
+from receiver.steps.tools import Step, Tools
+
+CONTEXT_WINDOW_SECONDS = 30 * 86_400
+"""How far back the account context looks; hosts rarely keep access logs longer."""
+
+
+def evidence(work: WorkRow, tools: Tools) -> Step:
+    """One step of the evidence track."""
+    view = tools.reads.load_case(work.subject)
+    same_lease(work, view.evidence)
+    ctx = Context(view=view, now=tools.now(), policy=tools.policy)
+    wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
+    try:
+        return Step(outcome=STATES[Evidence(view.evidence.state)](ctx, wanted, tools))
+    except Changed as exc:
+        return Step(outcome=decide.seal_changed(ctx, str(exc), _new_pins(view, tools)))
+    except Retryable as exc:
+        return Step(outcome=try_again(view.evidence, str(exc), now=tools.now(), after_seconds=exc.after_seconds))
+    except VaultError as exc:
+        return Step(outcome=try_again(view.evidence, f"vault: {exc}", now=tools.now()))
+    except AdapterError as exc:
+        return Step(outcome=decide.evidence_broken(ctx, str(exc)))
+
+
+def _wait(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    del wanted, tools
+    return Outcome(work=move(ctx.view.evidence, Evidence.WAIT))
+
+
+def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    view = ctx.view
+    if view.case.adapter == URL_ADAPTER:
+        return Outcome(work=move(view.evidence, Evidence.WAIT))
+    store = store_of(view, tools)
+    # First, since logs rotate in days and the bytes are held by the block.
+    context = store.context(view.case.customer, ref_of(view), CONTEXT_WINDOW_SECONDS)
+    freeze: FreezeReceipt | None = None
+    blocks = [from_json(BlockReceipt, dict(a.receipt)) for a in decide.unsealed_blocks(view) if a.receipt]
+    if blocks:
+        freezes = [store.freeze(ref_of(view), receipt) for receipt in blocks]
+        freeze = freezes[-1]
+        pins = [pin for receipt in blocks for pin in receipt.pins]
+    elif wanted is Want.LEAVE:
+        pins = list(store.observe(ref_of(view)).pins)
+    else:
+        pins = []
+    known = {seal.pin for seal in view.seals}
+    seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
+    if not seals:
+        return decide.consider_removal(ctx, wanted)
+    manifest = tools.vault.seal_document(
+        f"{seals[0].result.seal_id}-manifest", _manifest(ctx, seals, freeze, context, tools)
+    )
+    return decide.sealed(ctx, seals, manifest, freeze, wanted)
+
+
+def _new_pins(view: CaseView, tools: Tools) -> tuple[Pin, ...]:
+    """Where a store cannot freeze, the blocked bytes may change: what stands there now is what must be sealed."""
+    try:
+        seen = store_of(view, tools).observe(ref_of(view))
+    except AdapterError:
+        return ()
+    return seen.pins if seen.presence is Presence.BLOCKED else ()
+
+
+def _seal_pin(pin: Pin, view: CaseView, store: StorageAdapter, tools: Tools) -> Sealed:
+    with store.open(ref_of(view), pin) as reader:
+        result = tools.vault.seal(new_id(), reader.read)
+    return Sealed(pin=pin, result=result, plain_hmac=tools.keyed_hash(result.sha256_plain))
+
+
+def _manifest(
+    ctx: Context, seals: list[Sealed], freeze: FreezeReceipt | None, context: Mapping[str, Any], tools: Tools
+) -> bytes:
+    """Where it was, what it was, who asked: sealed too, since names and hashes of such material are sensitive."""
+    view = ctx.view
+    messages = {c.notice.message_id: tools.reads.load_message(c.notice.message_id) for c in view.claims}
+    manifest = {
+        "schema": "takedown-evidence-manifest/1",
+        "case": view.case.code,
+        "round": view.case.round,
+        "adapter": view.case.adapter,
+        "locator": view.case.locator,
+        "customer": view.case.customer,
+        "urls": [url.way["raw"] for url in view.urls],
+        "observation": view.case.observation,
+        "blocks": [act.receipt for act in view.acts if act.kind == "block"],
+        "freeze": to_json(freeze) if freeze else None,
+        "context": context,
+        "seals": [_facts(seal.pin, seal.result) for seal in seals],
+        "messages": [asdict(message) for message in messages.values()],
+        "sealed_at": ctx.now,
+    }
+    return canonical_json(manifest)
+
+
+def _facts(pin: Pin, result: SealResult) -> dict[str, Any]:
+    return {"pin": pin.value, "weak_pin": pin.weak, **asdict(result)}
+
+
+def _sealed(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    del tools
+    if decide.unsealed_blocks(ctx.view):
+        return Outcome(work=move(ctx.view.evidence, Evidence.SEAL, keep=True))
+    return decide.consider_removal(ctx, wanted)
+
+
+def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    """V5: past the point of no return; a crash in between is finished with the same op_id."""
+    del wanted
+    view = ctx.view
+    done = [_remove_one(act, view, tools) for act in pending(view, Track.EVIDENCE)]
+    return decide.removed(ctx, done)
+
+
+def _remove_one(act: ActRow, view: CaseView, tools: Tools) -> tuple[Done, RemoveReceipt]:
+    receipt = from_json(BlockReceipt, act.intent["receipt"])
+    seals = act.intent["seals"]
+    proof = SealProof(
+        seal_id=seals[0]["id"],
+        pins=receipt.pins,
+        sha256_sealed=seals[0]["sha256_sealed"],
+        size_bytes=sum(seal["size_bytes"] for seal in seals),
+        checked_at=min(seal["checked_at"] for seal in seals),
+    )
+    result = store_of(view, tools).remove(ref_of(view), proof, receipt, act.op_id)
+    return Done(act=act, receipt=to_json(result)), result
+
+
+def _still(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    """Nothing to do by itself; what was known of trouble stays."""
+    del wanted, tools
+    work = ctx.view.evidence
+    return decide.stay(work)
+
+
+State = Callable[[Context, Want, Tools], Outcome]
+STATES: Mapping[Evidence, State] = {
+    Evidence.WAIT: _wait,
+    Evidence.SEAL: _seal,
+    Evidence.SEALED: _sealed,
+    Evidence.REMOVE: _remove,
+    Evidence.VAULTED: _still,
+    Evidence.STUCK: _still,
+}

@@ -1,0 +1,244 @@
+"""The exposure track, acted: what is pending is done, what is needed is looked at, `quarantine.exposure` decides.
+
+A state's acts were written down by the outcome before it. So going on after a crash and going on at all are the same
+thing: do what is pending, with the same op_ids, then decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from adapters.contract import (
+    BlockReceipt,
+    Changed,
+    NotFound,
+    Origin,
+    Retryable,
+    from_json,
+)
+from receiver.domain.moves import move, same_lease
+from receiver.domain.outcome import Outcome, Table, Update
+from receiver.domain.rows import CaseView, WorkRow
+from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Act, Evidence, Exposure, Track, Verdict, Want
+from receiver.domain.want import MICROS_PER_DAY, standing, want
+from receiver.quarantine import exposure as decide
+from receiver.quarantine.directions import apply_release, released
+from receiver.quarantine.exposure import Context
+from receiver.quarantine.journal import Done, deny_intents, last_block, pending
+from receiver.quarantine.watching import should_purge
+from receiver.steps.hands import look_at, perform_all, ref_of, store_of
+from receiver.steps.tools import Step, Tools
+
+
+def exposure(work: WorkRow, tools: Tools) -> Step:
+    """One step of the exposure track."""
+    case = work.subject
+    view = tools.reads.load_case(case)
+    same_lease(work, view.exposure)
+    ctx = Context(view=view, now=tools.now(), policy=tools.policy)
+    said = _apply_next(ctx)
+    if said is not None:
+        return Step(outcome=said)
+    wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
+    if view.exposure.state == Exposure.STUCK:
+        return Step(outcome=_stuck(ctx))
+    tools.early.act_begins(case)
+    done = perform_all(pending(view, Track.EXPOSURE), view, tools)
+    ctx = replace(ctx, now=tools.now())
+    hindrance = _hindrance(ctx, done)
+    if hindrance is not None:
+        return Step(outcome=hindrance)
+    good = [d for d in done if d.error is None]
+    outcome = STATES[Exposure(view.exposure.state)](ctx, wanted, good, tools)
+    if outcome.work is not None and outcome.work.state == Exposure.WATCH:
+        tools.early.forget(case)
+    return Step(outcome=_with_want(ctx, wanted, outcome))
+
+
+def _apply_next(ctx: Context) -> Outcome | None:
+    """People's decisions about the case, and a preserve_only whose time is over; the lease is kept."""
+    view = ctx.view
+    again = Outcome(work=move(view.exposure, view.exposure.state, keep=True))
+    for decision in view.decisions:
+        if decision.state == "approved" and decision.kind == "release":
+            return apply_release(view, decision, now=ctx.now).plus(again)
+        if decision.state == "approved" and decision.kind == "retry":
+            done = Update(table=Table.DECISION, where={"id": decision.id}, values={"state": "done"})
+            state = view.exposure.stuck_from or view.exposure.state
+            note = ctx.note("decision.done", decision=decision.id, what="retry")
+            return Outcome(work=move(view.exposure, state, keep=True), changes=(done,), notes=(note,))
+    over = [
+        c
+        for c in standing(view)
+        if c.act is Act.PRESERVE_ONLY and c.notice.deadline_at is not None and c.notice.deadline_at <= ctx.now
+    ]
+    if not over:
+        return None
+    changes = tuple(
+        Update(table=Table.CLAIM, where={"item": c.item.id, "case": c.case}, values={"act": Act.REMOVE.value})
+        for c in over
+    )
+    return Outcome(changes=changes, bumps=(view.case.id,), notes=(ctx.note("preserve.ended"),)).plus(again)
+
+
+def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
+    """What the first act that failed means: wait for the other side, look again, or call a person."""
+    good = [d for d in done if d.error is None]
+    bad = next((d for d in done if d.error is not None and not _may_wait(ctx, d)), None)
+    waiting = next((d for d in good if d.pending), None)
+    if bad is None:
+        return decide.waiting(ctx, good, "a cache has not finished purging", 1.0) if waiting else None
+    error = bad.error
+    if isinstance(error, Retryable):
+        return decide.waiting(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}", error.after_seconds)
+    if bad.act.kind == "block" and isinstance(error, Changed | NotFound):
+        return decide.block_failed(ctx, good, bad)
+    return decide.broken(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}")
+
+
+def _may_wait(ctx: Context, done: Done) -> bool:
+    """A gate that is away must not keep the store from being blocked; its deny stays pending and is tried again."""
+    early = ctx.view.exposure.state in (Exposure.DENY, Exposure.BLOCK) and ctx.view.case.adapter != URL_ADAPTER
+    return early and done.act.kind == "deny" and isinstance(done.error, Retryable)
+
+
+def _with_want(ctx: Context, wanted: Want, outcome: Outcome) -> Outcome:
+    if ctx.view.case.want is wanted or any(
+        isinstance(c, Update) and c.table is Table.CASE and "want" in c.values for c in outcome.changes
+    ):
+        return outcome
+    return Outcome(changes=(ctx.case(want=wanted.value),)).plus(outcome)
+
+
+# --- one function for each state
+
+
+def _idle(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    del done, tools
+    view = ctx.view
+    if wanted is Want.DOWN:
+        return decide.begin(ctx)
+    if wanted is Want.UP and released(view):
+        return decide.release(ctx)
+    deadline = min((c.notice.deadline_at for c in standing(view) if c.notice.deadline_at), default=None)
+    idle = Outcome(work=move(view.exposure, view.exposure.state, due_at=deadline if wanted is Want.LEAVE else None))
+    if wanted is Want.LEAVE and view.evidence.state == Evidence.WAIT:
+        return idle.plus(decide.start_sealing(ctx))
+    return idle
+
+
+def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    view = ctx.view
+    if wanted is Want.NONE:
+        return Outcome(work=move(view.exposure, Exposure.IDLE), changes=tuple(decide.kept(ctx, done)))
+    if wanted is Want.UP and released(view):
+        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.release(_reread(ctx, done)))
+    if view.case.adapter == URL_ADAPTER:
+        return decide.denied(ctx, done, None)
+    try:
+        seen = store_of(view, tools).observe(ref_of(view))
+    except Retryable as exc:
+        return decide.waiting(ctx, done, f"observe at {view.case.adapter}: {exc}", exc.after_seconds)
+    return decide.denied(ctx, done, seen)
+
+
+def _reread(ctx: Context, done: list[Done]) -> Context:
+    """The view with the receipts just got, for decisions that build on them."""
+    receipts = {d.act.op_id: d.receipt for d in done}
+    acts = tuple(replace(a, receipt=receipts.get(a.op_id, a.receipt)) for a in ctx.view.acts)
+    return replace(ctx, view=replace(ctx.view, acts=acts))
+
+
+def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    del wanted
+    view = ctx.view
+    block = next((d for d in done if d.act.kind == "block"), None)
+    if block is None or block.receipt is None:
+        return decide.absent(ctx, done, look_at(view, tools, denying=False))
+    receipt = from_json(BlockReceipt, dict(block.receipt))
+    try:
+        state = store_of(view, tools).origin_state(ref_of(view), receipt)
+    except Retryable as exc:
+        # The block's receipt is not kept yet: the same op_id gives the same receipt next time.
+        return decide.waiting(ctx, [], f"origin_state at {view.case.adapter}: {exc}", exc.after_seconds)
+    if state.origin is Origin.REPLACED:
+        return decide.blocked(ctx, done, receipt, state).plus(
+            Outcome(work=move(view.exposure, Exposure.DENY, keep=True))
+        )
+    return decide.blocked(ctx, done, receipt, state)
+
+
+def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    view = ctx.view
+    if wanted is Want.UP and released(view):
+        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.release(_reread(ctx, done)))
+    joined = deny_intents(view, now=ctx.now)
+    if joined:
+        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.purge_again(ctx))
+    seen = look_at(view, tools, denying=True)
+    return decide.confirmed(replace(ctx, now=tools.now()), done, seen, tools.early.answer(view.case.id))
+
+
+def _watch(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    view = ctx.view
+    if wanted is Want.UP and released(view):
+        return decide.release(ctx)
+    if _stands_again(view, tools):
+        return decide.reappeared(ctx)
+    start = decide.watch_started(view, ctx.now)
+    if decide.untold(view) or deny_intents(view, now=ctx.now) or _refills(view, start, ctx.now):
+        return decide.purge_again(ctx)
+    if view.exposure.due_at is not None and view.exposure.due_at > ctx.now + 1_000_000:
+        # Woken for a change that wants nothing of this track.
+        return Outcome(work=move(view.exposure, Exposure.WATCH, due_at=view.exposure.due_at, priority=RECHECK_PRIORITY))
+    if start + ctx.policy.watch_days * MICROS_PER_DAY <= ctx.now:
+        return Outcome(work=move(view.exposure, Exposure.WATCH, priority=RECHECK_PRIORITY))
+    seen = look_at(view, tools, denying=True)
+    if decide.worst(seen) is Verdict.UP:
+        return decide.reappeared(ctx, seen)
+    return decide.confirmed(ctx, done, seen, None)
+
+
+def _refills(view: CaseView, start: int, now: int) -> bool:
+    """A cache that was filling during the purge holds it again; without caches there is nothing to purge twice."""
+    purges = [act.begun_at for act in view.acts if act.kind == "purge"]
+    return bool(purges) and should_purge(started_at=start, now=now, purged_at=purges)
+
+
+def _stands_again(view: CaseView, tools: Tools) -> bool:
+    """Whether the customer put something new under the name; asked of the store, which a cache cannot fool."""
+    block = last_block(view)
+    if block is None or block.receipt is None or view.evidence.state in (Evidence.REMOVE, Evidence.VAULTED):
+        return False
+    receipt = from_json(BlockReceipt, dict(block.receipt))
+    return store_of(view, tools).origin_state(ref_of(view), receipt).origin is Origin.REPLACED
+
+
+def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
+    del wanted, tools
+    return decide.unblocked(ctx, done)
+
+
+def _stuck(ctx: Context) -> Outcome:
+    """Woken, but only a person's `retry` goes on from here; what is known of the trouble stays."""
+    work = ctx.view.exposure
+    return Outcome(
+        work=replace(
+            move(work, Exposure.STUCK), last_error=work.last_error, stuck_from=work.stuck_from, attempts=work.attempts
+        )
+    )
+
+
+State = Callable[[Context, Want, list[Done], Tools], Outcome]
+STATES: Mapping[Exposure, State] = {
+    Exposure.IDLE: _idle,
+    Exposure.DENY: _deny,
+    Exposure.BLOCK: _block,
+    Exposure.PURGE: _purge,
+    Exposure.CONFIRM: _purge,
+    Exposure.WATCH: _watch,
+    Exposure.UNBLOCK: _unblock,
+    Exposure.OPEN: _idle,
+}
+"""Which function takes a step in which state; `stuck` waits for a person."""

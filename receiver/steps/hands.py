@@ -1,0 +1,162 @@
+"""The hands: one pending act to one call of an adapter, one case URL to one look. No decisions here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from adapters.contract import (
+    AdapterError,
+    BlockReceipt,
+    CacheHints,
+    GateReceipt,
+    Observation,
+    PurgeStatus,
+    PurgeTicket,
+    Ref,
+    Retryable,
+    StorageAdapter,
+    from_json,
+    to_json,
+)
+from receiver.domain.clock import rfc3339
+from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
+from receiver.domain.web import Look, LookTarget, combine
+from receiver.quarantine.exposure import Seen
+from receiver.quarantine.journal import Done, deny_targets
+from receiver.resolution.urls import canonical_url
+from receiver.steps.tools import Tools
+
+T = TypeVar("T")
+AWAY_SECONDS = 30.0
+
+
+def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools) -> list[Done]:
+    """Do what is pending, in order. Every deny is tried; the rest stops at the first failure."""
+    done: list[Done] = []
+    for act in acts:
+        one = perform(act, view, tools)
+        done.append(one)
+        if one.error is not None and act.kind != "deny":
+            break
+    return done
+
+
+def perform(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    """One act, safe to repeat: the adapter knows it by its op_id."""
+    try:
+        return ACTS[act.kind](act, view, tools)
+    except AdapterError as exc:
+        return Done(act=act, error=exc)
+
+
+def _named(adapters: Mapping[str, T], name: str) -> T:
+    """A case outlives settings: what it needs may have been taken out of them."""
+    try:
+        return adapters[name]
+    except KeyError:
+        raise Retryable(f"nothing is configured under the name {name}", after_seconds=AWAY_SECONDS) from None
+
+
+def store_of(view: CaseView, tools: Tools) -> StorageAdapter:
+    return _named(tools.stores, view.case.adapter)
+
+
+def ref_of(view: CaseView) -> Ref:
+    return Ref(locator=view.case.locator, scope=view.case.scope)
+
+
+def _deny(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    del view
+    receipt = _named(tools.gates, act.target).deny(deny_targets(act), act.op_id)
+    return Done(act=act, receipt=to_json(receipt))
+
+
+def _allow(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    del view
+    _named(tools.gates, act.target).allow(from_json(GateReceipt, act.intent["receipt"]))
+    return Done(act=act, receipt={})
+
+
+def _block(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    seen = from_json(Observation, act.intent["observation"])
+    return Done(act=act, receipt=to_json(store_of(view, tools).block(ref_of(view), seen, act.op_id)))
+
+
+def _unblock(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    receipt = from_json(BlockReceipt, act.intent["receipt"])
+    return Done(act=act, receipt=to_json(store_of(view, tools).unblock(ref_of(view), receipt)))
+
+
+def _purge(act: ActRow, view: CaseView, tools: Tools) -> Done:
+    cache = _named(tools.caches, act.target)
+    if act.receipt is not None:
+        ticket = from_json(PurgeTicket, dict(act.receipt))
+        status = cache.status(ticket)
+    else:
+        ticket = cache.purge(_keys(act, view, tools), act.op_id)
+        status = ticket.status
+    if status is PurgeStatus.FAILED:
+        raise Retryable("the cache did not purge", after_seconds=1)
+    return Done(act=act, receipt=to_json(ticket), pending=status is not PurgeStatus.DONE)
+
+
+def _keys(act: ActRow, view: CaseView, tools: Tools) -> tuple[Any, ...]:
+    cache = _named(tools.caches, act.target)
+    keys: dict[Any, None] = {}
+    for url in view.urls:
+        if url.url in act.intent["urls"]:
+            hints = CacheHints(aliases=tuple(url.way.get("aliases", ())), raw_urls=(url.way["raw"],))
+            keys |= dict.fromkeys(cache.variants(url.url, hints))
+    return tuple(keys)
+
+
+ACTS: Mapping[str, Callable[[ActRow, CaseView, Tools], Done]] = {
+    "deny": _deny,
+    "allow": _allow,
+    "block": _block,
+    "unblock": _unblock,
+    "purge": _purge,
+}
+
+
+def look_at(view: CaseView, tools: Tools, *, denying: bool) -> list[Seen]:
+    """Look at every URL of the case from outside."""
+    return [_look(url, view, tools, denying=denying) for url in view.urls]
+
+
+def _look(url: CaseUrlRow, view: CaseView, tools: Tools, *, denying: bool) -> Seen:
+    looks = tools.outside.look(look_target(url, view, denying=denying))
+    return Seen(url=url, verdict=combine(looks), looks=tuple(_kept(look) for look in looks))
+
+
+def look_target(url: CaseUrlRow, view: CaseView | None, *, denying: bool) -> LookTarget:
+    """What to look for: the URL exactly as notified, and the size of what was there."""
+    parsed = canonical_url(url.way["raw"])
+    return LookTarget(
+        url=url.way["raw"],
+        scheme=parsed.scheme,
+        host=parsed.host,
+        port=parsed.port,
+        look_at=tuple(url.way.get("look_at", ())),
+        referrer=url.way.get("referrer"),
+        expected_size=_size(view),
+        any_query=bool(url.way.get("any_query")),
+        expects_page=view is not None and view.case.adapter == "url",
+        denying=denying,
+    )
+
+
+def _size(view: CaseView | None) -> int | None:
+    observation = view.case.observation if view is not None else None
+    versions = (observation or {}).get("versions") or []
+    current = [v["size_bytes"] for v in versions if v.get("current", True)]
+    return current[-1] if current else None
+
+
+def _kept(look: Look) -> dict[str, Any]:
+    """A look as it is kept and told: who answered what and when, never a URL."""
+    values = asdict(look)
+    values |= {"at": rfc3339(look.at), "verdict": look.verdict.value, "kind": look.kind.value}
+    return {key: value for key, value in values.items() if value not in (None, "")}

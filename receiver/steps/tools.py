@@ -1,0 +1,53 @@
+"""What the steps are given: ports, adapters and the operator's choices. `wiring` fills it; a reload swaps it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.contract import CacheAdapter, GateAdapter, StorageAdapter
+from receiver.domain.clock import Clock, to_micros
+from receiver.domain.outcome import Outcome
+from receiver.domain.policy import IssuerPolicy, Policy
+from receiver.domain.ports import Outside, Reads, Sender, Vault
+from receiver.domain.rows import MessageRow, WorkRow
+from receiver.resolution.protection import Protected
+from receiver.resolution.routes import RouteTable
+from receiver.steps.early import EarlyLooks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    reads: Reads
+    clock: Clock
+    policy: Policy
+    routes: RouteTable
+    protected: Sequence[Protected]
+    stores: Mapping[str, StorageAdapter]
+    gates: Mapping[str, GateAdapter]
+    caches: Mapping[str, CacheAdapter]
+    vault: Vault
+    outside: Outside
+    sender: Sender
+    sign_callback: Callable[[str, Mapping[str, str], bytes], Mapping[str, str]]
+    """URL, headers and body to the headers to send; a fresh signature each time."""
+    verify_stored: Callable[[MessageRow], str | None]
+    """Check a stored message's signature again; the reason it does not hold, or None."""
+    keyed_hash: Callable[[str], str]
+    """HMAC under the data key, as hexadecimal text."""
+    early: EarlyLooks
+
+    def now(self) -> int:
+        return to_micros(self.clock.now())
+
+    def issuer(self, issuer: str) -> IssuerPolicy:
+        """An issuer that was taken out of the settings may do nothing any more."""
+        return self.policy.issuers.get(issuer) or IssuerPolicy(id=issuer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step came to: the outcome to commit, and rows leased in it that can be worked on at once."""
+
+    outcome: Outcome
+    then: tuple[WorkRow, ...] = ()
