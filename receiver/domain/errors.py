@@ -19,6 +19,10 @@ class StoreUnavailableError(ReceiverError):
     """The database cannot be reached or cannot write; try again later."""
 
 
+class StoreBrokenError(ReceiverError):
+    """The disk failed under a write, so what is durable is unknown. End this process; never try the commit again."""
+
+
 class LedgerConflictError(ReceiverError):
     """Another sequencer numbered entries first."""
 

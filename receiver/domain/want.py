@@ -5,6 +5,8 @@ Every direction or decision only changes those rows and computes `want` again; t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from receiver.domain.rows import ActRow, CaseView, ClaimRow, SealRow
 from receiver.domain.status import FINAL, URL_ADAPTER, Act, Exposure, ItemStatus, Want
 
@@ -59,31 +61,65 @@ def want(view: CaseView, *, now: int, keep_up_decide_minutes: int) -> Want:
 
 def _may_stay_up(view: CaseView, removing: list[ClaimRow], now: int, minutes: int) -> bool:
     """Police ask to leave it up and somebody else orders it down: two people may keep it up; silence means down."""
-    decided = {d.kind: d.state for d in view.decisions if d.kind in ("keep_up", "take_down")}
-    if decided.get("take_down") in ("approved", "done"):
+    if _agreed(view, "take_down"):
         return False
-    if decided.get("keep_up") in ("approved", "done"):
-        return True
-    first_order = min(claim.notice.created_at for claim in removing)
-    return now < first_order + minutes * MICROS_PER_MINUTE
+    return _agreed(view, "keep_up") or now < _silence_ends(removing, minutes)
 
 
-def round_seals(view: CaseView) -> tuple[SealRow, ...]:
-    """The checked seals of the present round."""
-    return tuple(s for s in view.seals if s.round == view.case.round and s.destroyed_at is None)
+def _agreed(view: CaseView, kind: str) -> bool:
+    return any(d.kind == kind and d.state in ("approved", "done") for d in view.decisions)
+
+
+def _silence_ends(removing: Sequence[ClaimRow], minutes: int) -> int:
+    return min(claim.notice.created_at for claim in removing) + minutes * MICROS_PER_MINUTE
+
+
+def undecided_conflict(view: CaseView) -> bool:
+    """Whether somebody asks to leave it up and somebody to take it down, and no person has said which."""
+    sides = {claim.act is Act.PRESERVE_ONLY for claim in standing(view)}
+    return len(sides) == 2 and not _agreed(view, "keep_up") and not _agreed(view, "take_down")
+
+
+def leave_until(view: CaseView, *, keep_up_decide_minutes: int) -> int | None:
+    """When `leave` may turn into something else by the clock alone; None where only people can change it."""
+    claims = standing(view)
+    moments = [c.notice.deadline_at for c in claims if c.act is Act.PRESERVE_ONLY and c.notice.deadline_at is not None]
+    if undecided_conflict(view):
+        moments.append(_silence_ends([c for c in claims if c.act is not Act.PRESERVE_ONLY], keep_up_decide_minutes))
+    return min(moments, default=None)
+
+
+def held_blocks(view: CaseView) -> tuple[ActRow, ...]:
+    """Blocks whose bytes we keep from everybody at the store: done, not taken back, and not removed since."""
+    gone = {act.intent["block"] for act in view.acts if act.kind == "remove" and act.ended_at is not None}
+    blocks = live_acts(view, "block")
+    return tuple(act for act in blocks if act.receipt is not None and act.op_id not in gone)
+
+
+def held_seals(view: CaseView) -> tuple[SealRow, ...]:
+    """The checked seals of the bytes we hold, of whichever round: the same bytes are sealed once."""
+    pins = {pin["value"] for act in held_blocks(view) for pin in (act.receipt or {})["pins"]}
+    return tuple(s for s in view.seals if s.pin in pins and s.destroyed_at is None)
+
+
+def held_since(view: CaseView) -> int | None:
+    """Since when we have held the newest of the bytes: until the time set is over an undo is exact."""
+    if view.case.blocked_at is None:
+        return None
+    return max([view.case.blocked_at, *(act.begun_at for act in held_blocks(view))])
 
 
 def may_remove(view: CaseView, *, now: int, wanted: Want, preserve: str, remove_after_days: int) -> bool:
     """Whether the customer's copy may be deleted: the point of no return, asked in the intent's transaction."""
-    case, seals = view.case, round_seals(view)
+    since, seals = held_since(view), held_seals(view)
     return (
         wanted is Want.DOWN
         and view.exposure.state == Exposure.WATCH
-        and case.blocked_at is not None
+        and since is not None
         and bool(seals)
         and all(seal.hash_match is not False for seal in seals)
         and not has_hold(view, now)
         and not any(claim.act is Act.BLOCK_ONLY for claim in standing(view))
         and preserve == "sealed_copy"
-        and now >= case.blocked_at + remove_after_days * MICROS_PER_DAY
+        and now >= since + remove_after_days * MICROS_PER_DAY
     )

@@ -1,0 +1,185 @@
+"""Inserts and updates of an outcome, made ready before any lock is taken and written in few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, UniqueConstraint, and_, bindparam, insert, update
+from sqlalchemy.sql.dml import Update as UpdateStatement
+
+from receiver.domain.errors import ConflictError
+from receiver.domain.outcome import Insert, Update
+from receiver.domain.status import PRIORITY, Track
+from receiver.store.codec import Codec
+from receiver.store.errors import BadRowError
+from receiver.store.tables import metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertRows:
+    table: str
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateRows:
+    table: str
+    where: tuple[str, ...]
+    null: tuple[str, ...]
+    """Columns that must be NULL; they take no parameter."""
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    optional: bool
+
+
+Change = InsertRows | UpdateRows
+
+_DEFAULTS: dict[str, Mapping[str, Any]] = {
+    "notice": {"last_sequence": 0, "deadline_at": None},
+    "item": {
+        "reason": None,
+        "canonical": None,
+        "approved_by": None,
+        "withdrawn_at": None,
+        "iccam_at": None,
+        "details": {},
+    },
+    "case_": {
+        "round": 1,
+        "revision": 0,
+        "residual": (),
+        "observation": None,
+        "deadline_at": None,
+        "blocked_at": None,
+        "effective_at": None,
+        "was_public": None,
+        "closed_at": None,
+    },
+    "case_url": {"verdict": "unseen", "checked_at": None, "looks": ()},
+    "hold": {"reference": None, "until_at": None, "released_at": None},
+    "work": {
+        "due_at": None,
+        "owner": None,
+        "epoch": 0,
+        "nudges": 0,
+        "attempts": 0,
+        "first_failed_at": None,
+        "last_error": None,
+        "stuck_from": None,
+    },
+    "act": {"receipt": None, "ended_at": None, "result": None},
+    "seal": {
+        "manifest_ref": None,
+        "hash_match": None,
+        "removed_at": None,
+        "retention_until_at": None,
+        "destroyed_at": None,
+    },
+    "decision": {"case": None, "item": None, "approvals": (), "needs": 1, "expires_at": None},
+    "direction": {"items": None, "reason": None, "until_at": None, "reference": None, "applied_at": None},
+    "issuer_key": {"not_before": None, "not_after": None, "revoked_at": None},
+    "admin_user": {"must_change": False, "disabled_at": None},
+    "api_token": {"expires_at": None},
+}
+"""What a new row holds where its maker says nothing, so that rows of one table share one statement."""
+
+
+def prepare(codec: Codec, changes: Sequence[Insert | Update]) -> tuple[Change, ...]:
+    """Encrypt and group; neighbours of the same shape become one statement. Raises BadRowError."""
+    ready: list[Change] = []
+    for change in changes:
+        made = _insert(codec, change) if isinstance(change, Insert) else _update(codec, change)
+        joined = _join(ready[-1], made) if ready else None
+        if joined is not None:
+            ready[-1] = joined
+        else:
+            ready.append(made)
+    return tuple(ready)
+
+
+def write(conn: Connection, changes: Sequence[Change], now: int) -> None:
+    """Raises ConflictError when a row to be changed is not there, or IntegrityError for a broken rule."""
+    for change in changes:
+        if isinstance(change, InsertRows):
+            rows = [{"created_at": now, **row} for row in change.rows]
+            conn.execute(insert(metadata.tables[change.table]), rows)
+        else:
+            _write_update(conn, change)
+
+
+def _insert(codec: Codec, change: Insert) -> InsertRows:
+    table = change.table.value
+    if table in {"event", "page"}:
+        raise BadRowError(f"a new {table} has a form of its own: NewEvent or Page")
+    values = {**_DEFAULTS.get(table, {}), **change.values}
+    if table == "work":
+        values.setdefault("priority", PRIORITY[Track(values["track"])])
+    return InsertRows(table=table, rows=(codec.to_row(table, values),))
+
+
+def _update(codec: Codec, change: Update) -> UpdateRows:
+    table = change.table.value
+    if table == "event" and not set(change.values) <= {"delivered_at", "dead_at"}:
+        raise BadRowError("of an event only delivered_at and dead_at change")
+    where = codec.to_where(table, change.where)
+    row = codec.to_row(table, change.values, where)
+    if not row:
+        raise BadRowError(f"an update of {table} changes nothing")
+    null = tuple(sorted(name for name, value in where.items() if value is None))
+    keys = {f"w_{name}": value for name, value in where.items() if value is not None}
+    return UpdateRows(
+        table=table,
+        where=tuple(sorted(set(where) - set(null))),
+        null=null,
+        columns=tuple(sorted(row)),
+        rows=(keys | {f"v_{name}": value for name, value in row.items()},),
+        optional=change.optional,
+    )
+
+
+def _join(first: Change, second: Change) -> Change | None:
+    if isinstance(first, InsertRows) and isinstance(second, InsertRows):
+        alike = first.table == second.table and first.rows[0].keys() == second.rows[0].keys()
+        return InsertRows(table=first.table, rows=first.rows + second.rows) if alike else None
+    if isinstance(first, UpdateRows) and isinstance(second, UpdateRows):
+        if _shape(first) != _shape(second):
+            return None
+        return UpdateRows(**{**vars(first), "rows": first.rows + second.rows})
+    return None
+
+
+def _shape(change: UpdateRows) -> tuple[object, ...]:
+    return (change.table, change.where, change.null, change.columns, change.optional)
+
+
+def _write_update(conn: Connection, change: UpdateRows) -> None:
+    statement = _statement(change.table, change.where, change.null, change.columns)
+    if change.optional or _names_one_row(change.table, frozenset(change.where)):
+        changed = conn.execute(statement, list(change.rows)).rowcount
+        fits = change.optional or changed == len(change.rows)
+    else:
+        fits = all(conn.execute(statement, row).rowcount == 1 for row in change.rows)
+    if not fits:
+        raise ConflictError(f"a row of {change.table} is not as it was; read again and decide again")
+
+
+@lru_cache(maxsize=512)
+def _statement(table: str, where: tuple[str, ...], null: tuple[str, ...], columns: tuple[str, ...]) -> UpdateStatement:
+    target = metadata.tables[table]
+    conditions = [target.c[name] == bindparam(f"w_{name}") for name in where]
+    conditions += [target.c[name].is_(None) for name in null]
+    return update(target).where(and_(*conditions)).values({name: bindparam(f"v_{name}") for name in columns})
+
+
+@lru_cache(maxsize=512)
+def _names_one_row(table: str, where: frozenset[str]) -> bool:
+    """Whether these columns can match one row at most, so that a sum of counts says how many rows matched."""
+    target = metadata.tables[table]
+    keys = [set(target.primary_key.columns.keys())]
+    keys += [set(rule.columns.keys()) for rule in target.constraints if isinstance(rule, UniqueConstraint)]
+    return any(key <= where for key in keys)
+
+

@@ -1,0 +1,261 @@
+"""The one function that writes: outcomes of steps, many to a transaction, each in a savepoint of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+
+from receiver.domain.entry import LedgerNote, make_entry
+from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
+from receiver.domain.ids import new_id
+from receiver.domain.outcome import CaseGuard, CommitResult, NewEvent, Outcome, Page, Wake, WorkMove
+from receiver.domain.status import PRIORITY, Track
+from receiver.store import tables, upserts
+from receiver.store.backend import Backend
+from receiver.store.changes import Change, UpdateRows, prepare, write
+from receiver.store.codec import Codec
+from receiver.store.database import Database, Part
+from receiver.store.entries import detail_row, entry_row
+from receiver.store.errors import BadRowError, DeadlockError, ForbiddenError
+
+MAX_OUTCOMES = 64
+_TRIES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """An outcome with its changes encrypted, so that no work but writing happens under a lock."""
+
+    outcome: Outcome
+    changes: tuple[Change, ...] = ()
+    error: BadRowError | None = None
+
+
+class Commits(Part):
+    def __init__(self, db: Database, codec: Codec) -> None:
+        super().__init__(db, codec)
+        self._statements = _Statements(db.backend)
+
+    def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
+        """One transaction; an outcome that lost its race is rolled back alone and has its error in its result.
+
+        Raises StoreUnavailableError when nothing was written, StoreBrokenError when the process must end.
+        """
+        if len(outcomes) > MAX_OUTCOMES:
+            raise ValueError(f"at most {MAX_OUTCOMES} outcomes go into one transaction")
+        if not outcomes:
+            return []
+        ready = [self._prepare(outcome) for outcome in outcomes]
+        results = self._write_patiently(ready)
+        if any(_wakes(one.outcome) for one, result in zip(ready, results, strict=True) if result.error is None):
+            self._db.backend.call_wakers()
+        return results
+
+    def _prepare(self, outcome: Outcome) -> _Ready:
+        try:
+            return _Ready(outcome=outcome, changes=prepare(self._codec, outcome.changes))
+        except BadRowError as error:
+            return _Ready(outcome=outcome, error=error)
+
+    def _write_patiently(self, ready: Sequence[_Ready]) -> list[CommitResult]:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._write(ready)
+            except DeadlockError:
+                continue
+        return self._write(ready)
+
+    def _write(self, ready: Sequence[_Ready]) -> list[CommitResult]:
+        transaction: str | None = None
+        results: list[CommitResult] = []
+        try:
+            with self._db.write() as conn:
+                self._lock(conn, ready)
+                now = self._db.now_in(conn)
+                transaction = self._db.backend.transaction_id(conn)
+                results = [self._write_one(conn, one, now) for one in ready]
+        except StoreUnavailableError:
+            # The line may have broken after the server wrote it all and before it said so.
+            written = len(results) == len(ready) and transaction is not None
+            if not written or not self._db.backend.committed(str(transaction)):
+                raise
+        return results
+
+    def _lock(self, conn: Connection, ready: Sequence[_Ready]) -> None:
+        outcomes = [one.outcome for one in ready]
+        cases = {guard.case for outcome in outcomes if (guard := outcome.guard)}
+        cases |= {case for outcome in outcomes for case in outcome.bumps}
+        cases |= _updated(ready, "case_")
+        work = {(move.track, move.subject) for outcome in outcomes if (move := outcome.work)}
+        work |= {(wake.track, wake.subject) for outcome in outcomes for wake in _wakes(outcome)}
+        notices = {event.notice for outcome in outcomes for event in outcome.events}
+        items = _updated(ready, "item")
+        self._db.backend.lock_first(conn, cases=cases, work=work, notices=notices, items=items)
+
+    def _write_one(self, conn: Connection, one: _Ready, now: int) -> CommitResult:
+        if one.error is not None:
+            return CommitResult(error=one.error)
+        conn.exec_driver_sql("SAVEPOINT outcome")
+        try:
+            sequences = self._apply(conn, one, now)
+        except (ReceiverError, StatementError, TypeError, ValueError, OverflowError) as error:
+            own = self._its_own(error)
+            if own is None:
+                raise
+            conn.exec_driver_sql("ROLLBACK TO SAVEPOINT outcome")
+            conn.exec_driver_sql("RELEASE SAVEPOINT outcome")
+            return CommitResult(error=own)
+        conn.exec_driver_sql("RELEASE SAVEPOINT outcome")
+        return CommitResult(sequences=sequences)
+
+    def _its_own(self, error: Exception) -> ReceiverError | None:
+        """The error of this outcome alone, or None where the whole transaction is lost."""
+        if isinstance(error, ConflictError | LostLeaseError | BadRowError):
+            return error
+        if isinstance(error, DBAPIError):
+            explained = self._db.explain(error, writing=True)
+            if isinstance(explained, ConflictError | ForbiddenError):
+                explained.__cause__ = error
+                return explained
+        if isinstance(error, DataError | IntegrityError) or not isinstance(error, DBAPIError | ReceiverError):
+            bad = BadRowError("an outcome breaks a rule of the tables; this is a mistake in the program")
+            bad.__cause__ = error
+            return bad
+        return None
+
+    def _apply(self, conn: Connection, one: _Ready, now: int) -> dict[str, int]:
+        outcome = one.outcome
+        if outcome.guard is not None:
+            self._guard(conn, outcome.guard)
+        if outcome.work is not None:
+            self._move(conn, outcome.work, now)
+        write(conn, one.changes, now)
+        self._bump(conn, outcome.bumps)
+        sequences = self._tell(conn, outcome.events, now)
+        self._note(conn, outcome.notes, now)
+        self._wake(conn, _wakes(outcome), now)
+        self._page(conn, outcome.pages, now)
+        return sequences
+
+    def _guard(self, conn: Connection, guard: CaseGuard) -> None:
+        query = select(tables.case.c.revision).where(tables.case.c.id == guard.case)
+        revision = conn.execute(self._db.backend.for_update(query)).scalar_one_or_none()
+        if revision != guard.revision:
+            raise ConflictError("the case's claims, holds or decisions changed; read again and decide again")
+
+    def _move(self, conn: Connection, move: WorkMove, now: int) -> None:
+        values = {f"m_{name}": value for name, value in asdict(move).items() if name != "keep"}
+        values |= {"m_track": move.track.value, "m_now": now, "m_next_owner": move.owner if move.keep else None}
+        if conn.execute(self._statements.move, values).rowcount != 1:
+            raise LostLeaseError("another worker took this row over; drop what was decided")
+
+    def _bump(self, conn: Connection, cases: Sequence[str]) -> None:
+        if not cases:
+            return
+        rows = [{"b_id": case} for case in sorted(set(cases))]
+        if conn.execute(self._statements.bump, rows).rowcount != len(rows):
+            raise ConflictError("a case to be changed is not there; read again and decide again")
+
+    def _tell(self, conn: Connection, events: Sequence[NewEvent], now: int) -> dict[str, int]:
+        if not events:
+            return {}
+        last: dict[str, int] = {}
+        for notice, count in sorted(Counter(event.notice for event in events).items()):
+            found = conn.execute(self._statements.number, {"n_id": notice, "n_count": count}).scalar_one_or_none()
+            if found is None:
+                raise ConflictError("the notice of an event is not there; read again and decide again")
+            last[notice] = found - count
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            last[event.notice] += 1
+            rows.append(self._event_row(event, last[event.notice], now))
+        conn.execute(insert(tables.event), rows)
+        return {row["item"]: row["sequence"] for row in rows}
+
+    def _event_row(self, event: NewEvent, sequence: int, now: int) -> dict[str, Any]:
+        values = {
+            "id": new_id(),
+            "notice": event.notice,
+            "item": event.item,
+            "item_id": event.item_id,
+            "sequence": sequence,
+            "status": event.status,
+            "data": event.data,
+            "created_at": now,
+            "delivered_at": now if event.delivered else None,
+            "dead_at": None,
+        }
+        return self._codec.to_row("event", values)
+
+    def _note(self, conn: Connection, notes: Sequence[LedgerNote], now: int) -> None:
+        if not notes:
+            return
+        entries = [make_entry(note, id=new_id(), at=now) for note in notes]
+        conn.execute(insert(tables.entry), [entry_row(entry) for entry in entries])
+        conn.execute(insert(tables.entry_detail), [detail_row(self._codec, entry, now) for entry in entries])
+
+    def _wake(self, conn: Connection, wakes: Sequence[Wake], now: int) -> None:
+        if wakes:
+            conn.execute(self._statements.wake, [_wake_row(wake, now) for wake in wakes])
+
+    def _page(self, conn: Connection, pages: Sequence[Page], now: int) -> None:
+        if pages:
+            fixed = {"count": 1, "created_at": now, "last_at": now, "acknowledged_at": None, "acknowledged_by": None}
+            conn.execute(self._statements.page, [{"id": new_id(), **asdict(page), **fixed} for page in pages])
+
+
+class _Statements:
+    """Built once; SQLAlchemy then finds their compiled form by identity."""
+
+    def __init__(self, backend: Backend) -> None:
+        case, notice = tables.case, tables.notice
+        self.move = upserts.move()
+        self.wake = upserts.wake(backend)
+        self.page = upserts.page(backend)
+        self.bump = update(case).where(case.c.id == bindparam("b_id")).values(revision=case.c.revision + 1)
+        self.number = (
+            update(notice)
+            .where(notice.c.id == bindparam("n_id"))
+            .values(last_sequence=notice.c.last_sequence + bindparam("n_count"))
+            .returning(notice.c.last_sequence)
+        )
+
+
+def _wakes(outcome: Outcome) -> tuple[Wake, ...]:
+    """The outcome's own, and one for every notice whose issuer has something to hear."""
+    heard = sorted({event.notice for event in outcome.events if not event.delivered})
+    return outcome.wakes + tuple(Wake(track=Track.DELIVER, subject=notice) for notice in heard)
+
+
+def _wake_row(wake: Wake, now: int) -> dict[str, Any]:
+    return {
+        "track": wake.track.value,
+        "subject": wake.subject,
+        "state": wake.state or upserts.FIRST_STATE[wake.track],
+        "due_at": now if wake.due_at is None else wake.due_at,
+        "priority": PRIORITY[wake.track] if wake.priority is None else wake.priority,
+        "owner": None,
+        "epoch": 0,
+        "nudges": 1,
+        "attempts": 0,
+        "created_at": now,
+        "from_state": wake.from_state if wake.state else None,
+        "given_priority": wake.priority,
+    }
+
+
+def _updated(ready: Sequence[_Ready], table: str) -> set[str]:
+    """Ids of the rows of a table that the batch changes."""
+    return {
+        row["w_id"]
+        for one in ready
+        for change in one.changes
+        if isinstance(change, UpdateRows) and change.table == table
+        for row in change.rows
+        if "w_id" in row
+    }

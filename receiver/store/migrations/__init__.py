@@ -1,0 +1,1 @@
+"""Alembic scripts; part of the installed package."""

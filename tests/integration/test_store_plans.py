@@ -1,0 +1,66 @@
+"""Questions asked all day go by an index, so that a million rows answer as fast as ten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from receiver.domain.status import Track
+from receiver.store import SqlStore
+from tests.doubles.databases import Database
+
+QUESTIONS: dict[str, Callable[[SqlStore], Any]] = {
+    "claim": lambda store: store.claim("me", Track.EXPOSURE, 1, 8),
+    "next_due": lambda store: store.next_due(list(Track)),
+    "open cases": lambda store: store.list_cases(state="open_", issuer=None, after="A", limit=50),
+    "cases in a state": lambda store: store.list_cases(state="watch", issuer=None, after="A", limit=50),
+    "items in a status": lambda store: store.list_items("review", after="A", limit=50),
+    "undelivered": lambda store: store.undelivered("N", 50),
+    "notices to tell": lambda store: store.notices_with_undelivered(50),
+    "pending entries": lambda store: store.pending_entries(1000),
+    "size of the ledger": lambda store: store.ledger_size(),
+    "entries about": lambda store: store.entries_about("S", 50),
+    "spent": lambda store: store.spent_since("iwf", 2_000_000_000_000_000),
+    "open case": lambda store: store.find_open_case("www", b"x"),
+    "notice": lambda store: store.find_notice("iwf", "N"),
+    "case": lambda store: store.case_has_url("C", "U"),
+    "vault": lambda store: store.knows_vault_ref("R"),
+    "nonces": lambda store: store.purge_nonces(1),
+    "retire": lambda store: store.retire_worker("me"),
+    "events of a case": lambda store: store.events_of_case("C"),
+    "dead letters": lambda store: store.dead_events(after="A", limit=50),
+    "stuck": lambda store: store.stuck_work(50),
+}
+SORTED_IN_MEMORY = {"events of a case"}
+"""A handful of rows each."""
+SMALL = {"CONSTANT", "worker"}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_question_reads_a_whole_table(name: str, sqlite_database: Database) -> None:
+    store = sqlite_database.open()
+    asked: list[tuple[str, Any]] = []
+
+    def record(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    engine = store._db.backend.reader
+    event.listen(engine, "before_cursor_execute", record)
+    QUESTIONS[name](store)
+    event.remove(engine, "before_cursor_execute", record)
+    told = [pair for pair in asked if pair[0].lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+    assert told
+    for statement, parameters in told:
+        with engine.connect() as conn:
+            plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+        assert [step for step in plan if reads_all(step)] == [], statement
+        assert name in SORTED_IN_MEMORY or "USE TEMP B-TREE FOR ORDER BY" not in plan, statement
+    store.close()
+
+
+def reads_all(step: str) -> bool:
+    words = step.split()
+    return words[0] == "SCAN" and words[1] not in SMALL and "INDEX" not in words
