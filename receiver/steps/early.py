@@ -31,8 +31,11 @@ class EarlyLooks:
 
     def start(self, case: str, target: LookTarget) -> None:
         with self._lock:
-            if case in self._looks or len(self._looks) >= MAX_KEPT:
+            if case in self._looks:
                 return
+            if len(self._looks) >= MAX_KEPT:
+                # Left behind by cases that never came to rest here; the oldest is of no use any more.
+                self._looks.pop(next(iter(self._looks)))
             self._looks[case] = _Early(future=self._executor.submit(self._look, target))
 
     def _look(self, target: LookTarget) -> tuple[Verdict, float]:

@@ -11,6 +11,7 @@ from adapters.contract import (
     BlockReceipt,
     Changed,
     FreezeReceipt,
+    NotFound,
     Pin,
     Presence,
     RemoveReceipt,
@@ -28,7 +29,7 @@ from receiver.domain.outcome import Outcome
 from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, WorkRow
 from receiver.domain.status import URL_ADAPTER, Evidence, Track, Want
-from receiver.domain.want import want
+from receiver.domain.want import held_blocks, want
 from receiver.quarantine import evidence as decide
 from receiver.quarantine.evidence import Sealed
 from receiver.quarantine.exposure import Context
@@ -55,12 +56,17 @@ def evidence(work: WorkRow, tools: Tools) -> Step:
     except VaultError as exc:
         return Step(outcome=try_again(view.evidence, f"vault: {exc}", now=tools.now()))
     except AdapterError as exc:
+        if isinstance(exc, NotFound) and view.evidence.state == Evidence.SEAL:
+            # A release may have taken the block back meanwhile; the next look finds nothing to seal then.
+            return Step(outcome=decide.seal_changed(ctx, str(exc), ()))
         return Step(outcome=decide.evidence_broken(ctx, str(exc)))
 
 
 def _wait(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    """X2 wakes it from here. A round that began by a cache alone has no block to come: the old one still holds."""
     del wanted, tools
-    return Outcome(work=move(ctx.view.evidence, Evidence.WAIT))
+    held = bool(held_blocks(ctx.view))
+    return Outcome(work=move(ctx.view.evidence, Evidence.SEAL if held else Evidence.WAIT, keep=held))
 
 
 def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
@@ -83,7 +89,8 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     known = {seal.pin for seal in view.seals}
     seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
     if not seals:
-        return decide.consider_removal(ctx, wanted)
+        told = decide.preserved(ctx) if pins and wanted is Want.LEAVE else Outcome()
+        return told.plus(decide.consider_removal(ctx, wanted))
     manifest = tools.vault.seal_document(
         f"{seals[0].result.seal_id}-manifest", _manifest(ctx, seals, freeze, context, tools)
     )
@@ -136,9 +143,17 @@ def _facts(pin: Pin, result: SealResult) -> dict[str, Any]:
 
 def _sealed(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     del tools
-    if decide.unsealed_blocks(ctx.view):
+    joined = wanted is Want.LEAVE and decide.unpreserved(ctx.view)
+    if decide.unsealed_blocks(ctx.view) or joined:
         return Outcome(work=move(ctx.view.evidence, Evidence.SEAL, keep=True))
     return decide.consider_removal(ctx, wanted)
+
+
+def _vaulted(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
+    """Removed; what was uploaded and blocked since has to be sealed of its own."""
+    if decide.unsealed_blocks(ctx.view):
+        return Outcome(work=move(ctx.view.evidence, Evidence.SEAL, keep=True))
+    return _still(ctx, wanted, tools)
 
 
 def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
@@ -176,6 +191,6 @@ STATES: Mapping[Evidence, State] = {
     Evidence.SEAL: _seal,
     Evidence.SEALED: _sealed,
     Evidence.REMOVE: _remove,
-    Evidence.VAULTED: _still,
+    Evidence.VAULTED: _vaulted,
     Evidence.STUCK: _still,
 }

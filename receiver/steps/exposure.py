@@ -10,25 +10,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from adapters.contract import (
+    AdapterError,
     BlockReceipt,
     Changed,
     NotFound,
     Origin,
+    Presence,
     Retryable,
     from_json,
 )
 from receiver.domain.moves import move, same_lease
-from receiver.domain.outcome import Outcome, Table, Update
+from receiver.domain.outcome import Outcome, Page, Table, Update, Wake
 from receiver.domain.rows import CaseView, WorkRow
 from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Act, Evidence, Exposure, Track, Verdict, Want
-from receiver.domain.want import MICROS_PER_DAY, standing, want
+from receiver.domain.want import MICROS_PER_DAY, leave_until, standing, undecided_conflict, want
 from receiver.quarantine import exposure as decide
-from receiver.quarantine.directions import apply_release, released
+from receiver.quarantine.directions import apply_release, ask_release, nobody_asked, released
 from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, deny_intents, last_block, pending
 from receiver.quarantine.watching import should_purge
 from receiver.steps.hands import look_at, perform_all, ref_of, store_of
 from receiver.steps.tools import Step, Tools
+
+IN_FORCE = (Exposure.DENY, Exposure.BLOCK, Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH)
+"""States in which something of ours keeps it down, or is about to."""
 
 
 def exposure(work: WorkRow, tools: Tools) -> Step:
@@ -37,10 +42,10 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     view = tools.reads.load_case(case)
     same_lease(work, view.exposure)
     ctx = Context(view=view, now=tools.now(), policy=tools.policy)
-    said = _apply_next(ctx)
+    wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
+    said = _apply_next(ctx) or _ask_people(ctx, wanted)
     if said is not None:
         return Step(outcome=said)
-    wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
     if view.exposure.state == Exposure.STUCK:
         return Step(outcome=_stuck(ctx))
     tools.early.act_begins(case)
@@ -50,8 +55,14 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     if hindrance is not None:
         return Step(outcome=hindrance)
     good = [d for d in done if d.error is None]
-    outcome = STATES[Exposure(view.exposure.state)](ctx, wanted, good, tools)
-    if outcome.work is not None and outcome.work.state == Exposure.WATCH:
+    try:
+        outcome = STATES[Exposure(view.exposure.state)](ctx, wanted, good, tools)
+    except Retryable as exc:
+        # The receipts just got are dropped: the same op_ids give the same ones next time.
+        return Step(outcome=decide.waiting(ctx, [], f"{view.case.adapter}: {exc}", exc.after_seconds))
+    except AdapterError as exc:
+        return Step(outcome=decide.broken(ctx, [], f"{view.case.adapter}: {exc}"))
+    if outcome.work is not None and outcome.work.state in (Exposure.WATCH, Exposure.OPEN):
         tools.early.forget(case)
     return Step(outcome=_with_want(ctx, wanted, outcome))
 
@@ -67,7 +78,8 @@ def _apply_next(ctx: Context) -> Outcome | None:
             done = Update(table=Table.DECISION, where={"id": decision.id}, values={"state": "done"})
             state = view.exposure.stuck_from or view.exposure.state
             note = ctx.note("decision.done", decision=decision.id, what="retry")
-            return Outcome(work=move(view.exposure, state, keep=True), changes=(done,), notes=(note,))
+            wakes = _evidence_again(view)
+            return Outcome(work=move(view.exposure, state, keep=True), changes=(done,), notes=(note,), wakes=wakes)
     over = [
         c
         for c in standing(view)
@@ -80,6 +92,22 @@ def _apply_next(ctx: Context) -> Outcome | None:
         for c in over
     )
     return Outcome(changes=changes, bumps=(view.case.id,), notes=(ctx.note("preserve.ended"),)).plus(again)
+
+
+def _evidence_again(view: CaseView) -> tuple[Wake, ...]:
+    work = view.evidence
+    if work.state != Evidence.STUCK:
+        return ()
+    return (Wake(track=Track.EVIDENCE, subject=work.subject, state=work.stuck_from, from_state=Evidence.STUCK),)
+
+
+def _ask_people(ctx: Context, wanted: Want) -> Outcome | None:
+    """What nobody asks for any more never stays down in silence."""
+    view = ctx.view
+    if wanted is not Want.UP or view.exposure.state not in IN_FORCE or not nobody_asked(view, ctx.now):
+        return None
+    again = Outcome(work=move(view.exposure, view.exposure.state, keep=True))
+    return ask_release(view, now=ctx.now, policy=ctx.policy).plus(again)
 
 
 def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
@@ -121,11 +149,14 @@ def _idle(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
         return decide.begin(ctx)
     if wanted is Want.UP and released(view):
         return decide.release(ctx)
-    deadline = min((c.notice.deadline_at for c in standing(view) if c.notice.deadline_at), default=None)
-    idle = Outcome(work=move(view.exposure, view.exposure.state, due_at=deadline if wanted is Want.LEAVE else None))
-    if wanted is Want.LEAVE and view.evidence.state == Evidence.WAIT:
-        return idle.plus(decide.start_sealing(ctx))
-    return idle
+    if wanted is not Want.LEAVE:
+        return Outcome(work=move(view.exposure, view.exposure.state))
+    until = leave_until(view, keep_up_decide_minutes=ctx.policy.keep_up_decide_minutes)
+    idle = Outcome(work=move(view.exposure, view.exposure.state, due_at=until))
+    if undecided_conflict(view):
+        words = "one issuer asks to leave it up, another to take it down; without a decision it goes down"
+        idle = idle.plus(Outcome(pages=(Page(kind="preserve.conflict", subject=view.case.id, text=words),)))
+    return idle.plus(decide.start_sealing(ctx)) if view.evidence.state == Evidence.WAIT else idle
 
 
 def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
@@ -140,6 +171,10 @@ def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
         seen = store_of(view, tools).observe(ref_of(view))
     except Retryable as exc:
         return decide.waiting(ctx, done, f"observe at {view.case.adapter}: {exc}", exc.after_seconds)
+    unheard = [a for a in pending(_reread(ctx, done).view, Track.EXPOSURE) if a.kind == "deny" and a.receipt is None]
+    if seen.presence is not Presence.PRESENT and unheard:
+        # Nothing to block meanwhile; and what a gate may have denied unheard could not be taken back.
+        return decide.waiting(ctx, done, "a gate is away, and the store holds nothing to block", 0.0)
     return decide.denied(ctx, done, seen)
 
 
@@ -153,7 +188,7 @@ def _reread(ctx: Context, done: list[Done]) -> Context:
 def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     del wanted
     view = ctx.view
-    block = next((d for d in done if d.act.kind == "block"), None)
+    block = last_block(_reread(ctx, done).view)
     if block is None or block.receipt is None:
         return decide.absent(ctx, done, look_at(view, tools, denying=False))
     receipt = from_json(BlockReceipt, dict(block.receipt))
@@ -177,14 +212,17 @@ def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
     if joined:
         return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.purge_again(ctx))
     seen = look_at(view, tools, denying=True)
-    return decide.confirmed(replace(ctx, now=tools.now()), done, seen, tools.early.answer(view.case.id))
+    ctx = replace(ctx, now=tools.now())
+    if wanted is Want.DOWN and decide.worst(seen) is Verdict.UP and _stands_still(view, tools):
+        return decide.replaced(ctx, done, seen)
+    return decide.confirmed(ctx, done, seen, tools.early.answer(view.case.id))
 
 
 def _watch(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     view = ctx.view
     if wanted is Want.UP and released(view):
         return decide.release(ctx)
-    if _stands_again(view, tools):
+    if wanted is Want.DOWN and _stands_again(view, tools):
         return decide.reappeared(ctx)
     start = decide.watch_started(view, ctx.now)
     if decide.untold(view) or deny_intents(view, now=ctx.now) or _refills(view, start, ctx.now):
@@ -196,7 +234,7 @@ def _watch(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         return Outcome(work=move(view.exposure, Exposure.WATCH, priority=RECHECK_PRIORITY))
     seen = look_at(view, tools, denying=True)
     if decide.worst(seen) is Verdict.UP:
-        return decide.reappeared(ctx, seen)
+        return decide.reappeared(ctx, seen) if wanted is Want.DOWN else decide.watched(ctx, done, seen)
     return decide.confirmed(ctx, done, seen, None)
 
 
@@ -209,25 +247,33 @@ def _refills(view: CaseView, start: int, now: int) -> bool:
 def _stands_again(view: CaseView, tools: Tools) -> bool:
     """Whether the customer put something new under the name; asked of the store, which a cache cannot fool."""
     block = last_block(view)
-    if block is None or block.receipt is None or view.evidence.state in (Evidence.REMOVE, Evidence.VAULTED):
+    if block is None or block.receipt is None or view.evidence.state == Evidence.REMOVE:
         return False
     receipt = from_json(BlockReceipt, dict(block.receipt))
     return store_of(view, tools).origin_state(ref_of(view), receipt).origin is Origin.REPLACED
 
 
+def _stands_still(view: CaseView, tools: Tools) -> bool:
+    """Whether the store itself serves something, rather than a cache in front of it."""
+    if view.case.adapter == URL_ADAPTER:
+        return False
+    if last_block(view) is None:
+        return store_of(view, tools).observe(ref_of(view)).presence is Presence.PRESENT
+    return _stands_again(view, tools)
+
+
 def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     del wanted, tools
-    return decide.unblocked(ctx, done)
+    return decide.allow_the_rest(_reread(ctx, done), done) or decide.unblocked(ctx, done)
 
 
 def _stuck(ctx: Context) -> Outcome:
     """Woken, but only a person's `retry` goes on from here; what is known of the trouble stays."""
     work = ctx.view.exposure
-    return Outcome(
-        work=replace(
-            move(work, Exposure.STUCK), last_error=work.last_error, stuck_from=work.stuck_from, attempts=work.attempts
-        )
+    still = replace(
+        move(work, Exposure.STUCK), last_error=work.last_error, stuck_from=work.stuck_from, attempts=work.attempts
     )
+    return decide.tell_stuck(ctx).moved(still)
 
 
 State = Callable[[Context, Want, list[Done], Tools], Outcome]

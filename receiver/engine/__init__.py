@@ -1,0 +1,1 @@
+"""Claims, leases, pools, the committer and the sweeps."""

@@ -1,0 +1,109 @@
+"""One leased row, step after step, until the lease is given back or lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
+from receiver.domain.moves import stuck
+from receiver.domain.outcome import Outcome
+from receiver.domain.ports import Committer
+from receiver.domain.rows import WorkRow
+from receiver.pipeline import Step, Tools, advance
+
+CONFLICTS_IN_A_ROW = 20
+RETRY_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Takes steps and commits them. `healthy` says whether our heartbeat is fresh enough to act outside."""
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        tools: Callable[[], Tools],
+        healthy: Callable[[], bool],
+        stopping: threading.Event,
+        dispatch: Callable[[WorkRow], None],
+    ) -> None:
+        self._committer, self._tools, self._healthy = committer, tools, healthy
+        self._stopping, self._dispatch = stopping, dispatch
+
+    def run(self, work: WorkRow) -> None:
+        """Step after step while the outcome keeps the lease."""
+        conflicts = 0
+        row: WorkRow | None = work
+        while row is not None:
+            if not self._may_act():
+                return
+            current = row
+            try:
+                row, conflicts = self._once(current), 0
+            except LostLeaseError:
+                log.info("lease.lost", track=work.track, subject=work.subject)
+                return
+            except (ConflictError, StoreUnavailableError) as exc:
+                # The outcome is dropped and decided again; acts already done are known by their op_id.
+                conflicts += 1
+                if conflicts > CONFLICTS_IN_A_ROW and isinstance(exc, ConflictError):
+                    self._give_up(current, f"the same conflict again and again: {exc}")
+                    return
+                self._stopping.wait(RETRY_SECONDS if isinstance(exc, StoreUnavailableError) else 0.01 * conflicts)
+                if self._stopping.is_set() and isinstance(exc, StoreUnavailableError):
+                    return
+
+    def _may_act(self) -> bool:
+        while not self._healthy():
+            if self._stopping.wait(0.2):
+                return False
+        return True
+
+    def _once(self, row: WorkRow) -> WorkRow | None:
+        try:
+            step = advance(row, self._tools())
+        except (LostLeaseError, ConflictError, StoreUnavailableError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - the worker's top: a bug in a step must be seen, and stop that row alone
+            self._crashed(row, exc)
+            return None
+        return self._commit(row, step)
+
+    def _commit(self, row: WorkRow, step: Step) -> WorkRow | None:
+        move = step.outcome.work
+        if move is None:
+            raise ReceiverError("a step must say what becomes of its row")
+        self._committer.submit(step.outcome)
+        for leased in step.then:
+            self._dispatch(leased)
+        log.debug("step", track=row.track, subject=row.subject, state=row.state, to=move.state, error=move.last_error)
+        if not move.keep:
+            return None
+        return replace(row, state=move.state, attempts=move.attempts, first_failed_at=move.first_failed_at)
+
+    def _crashed(self, row: WorkRow, exc: Exception) -> None:
+        log.error("step.crashed", track=row.track, subject=row.subject, state=row.state, exc_info=_without_values(exc))
+        self._give_up(row, f"the step failed with {type(exc).__name__}; the log has the trace")
+
+    def _give_up(self, row: WorkRow, words: str) -> None:
+        outcome: Outcome = stuck(row, words, now=self._tools().now())
+        while not self._stopping.is_set():
+            try:
+                self._committer.submit(outcome)
+            except StoreUnavailableError:
+                self._stopping.wait(RETRY_SECONDS)
+                continue
+            except (LostLeaseError, ConflictError):
+                log.info("lease.lost", track=row.track, subject=row.subject)
+            return
+
+
+def _without_values(exc: Exception) -> tuple[type[Exception], Exception, object]:
+    """The trace with the exception's type alone: its text may quote what was being worked on."""
+    return (type(exc), Exception(type(exc).__name__), exc.__traceback__)

@@ -1,0 +1,112 @@
+"""Sweeps by APScheduler: few, declared here, one at a time over all machines, each noting its last success.
+
+Never one scheduler job per notice: what a notice needs is a row of `work`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from receiver.domain.errors import ReceiverError
+from receiver.domain.outcome import Outcome, Page, Wake
+from receiver.domain.ports import Committer, Queue, Reads
+from receiver.domain.status import ItemStatus, Track
+from receiver.engine.numbering import Lead
+
+WAKE_AT_ONCE = 500
+PAGES_LOOKED_AT = 1000
+DEADLINE = "deadline.passed"
+WAITING = (ItemStatus.RECEIVED, ItemStatus.REVIEW, ItemStatus.FAILED, ItemStatus.REAPPEARED)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    name: str
+    every_seconds: int
+    job: Callable[[], None]
+
+
+def sweeps_for(queue: Queue, reads: Reads, committer: Committer, vault_sweep: Callable[[], None]) -> tuple[Sweep, ...]:
+    """The sweeps of a worker. What each forgets to do is only late, never lost: the truth is in the tables."""
+    return (
+        Sweep(name="nonces", every_seconds=60, job=lambda: _purge_nonces(queue)),
+        Sweep(name="deadlines", every_seconds=60, job=lambda: _page_deadlines(queue, reads, committer)),
+        Sweep(name="letters", every_seconds=300, job=lambda: _wake_letters(reads, committer)),
+        Sweep(name="vault_orphans", every_seconds=3600, job=vault_sweep),
+    )
+
+
+def _purge_nonces(queue: Queue) -> None:
+    """A nonce may go once a request that carries it would be too old anyway."""
+    purged = queue.purge_nonces(queue.now())
+    if purged:
+        log.debug("nonces.purged", count=purged)
+
+
+def _wake_letters(reads: Reads, committer: Committer) -> None:
+    """Events that nobody is due to send: an endpoint was configured later, or a wake-up was missed."""
+    notices = [n for n in reads.notices_with_undelivered(WAKE_AT_ONCE) if _sleeps(reads, n)]
+    if notices:
+        wakes = tuple(Wake(track=Track.DELIVER, subject=notice, state="deliver") for notice in notices)
+        committer.submit(Outcome(wakes=wakes))
+
+
+def _page_deadlines(queue: Queue, reads: Reads, committer: Committer) -> None:
+    """Items that are past their notice's deadline and not down: a person is called, once for each notice."""
+    now = queue.now()
+    known = {page.subject for page in reads.open_pages(PAGES_LOOKED_AT) if page.kind == DEADLINE}
+    late = {
+        line.notice.id
+        for status in WAITING
+        for line in reads.list_items(status, after=None, limit=WAKE_AT_ONCE)
+        if line.notice.deadline_at is not None and line.notice.deadline_at < now
+    }
+    pages = tuple(
+        Page(kind=DEADLINE, subject=notice, text="the deadline has passed and not every item is down")
+        for notice in sorted(late - known)
+    )
+    if pages:
+        committer.submit(Outcome(pages=pages))
+
+
+def _sleeps(reads: Reads, notice: str) -> bool:
+    work = reads.load_work(Track.DELIVER, notice)
+    return work is None or work.due_at is None
+
+
+class Sweeper:
+    """One BackgroundScheduler per worker process; `lead` keeps other machines from running the same sweep."""
+
+    def __init__(self, sweeps: tuple[Sweep, ...], *, queue: Queue, lead: Callable[[str], Lead | None]) -> None:
+        self._queue, self._lead = queue, lead
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        for sweep in sweeps:
+            self._scheduler.add_job(self._run, "interval", args=[sweep], seconds=sweep.every_seconds, id=sweep.name)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    def _run(self, sweep: Sweep) -> None:
+        try:
+            lead = self._lead(sweep.name)
+            if lead is None:
+                return
+            try:
+                sweep.job()
+                self._queue.sweep_done(sweep.name)
+            finally:
+                lead.release()
+        except ReceiverError as exc:
+            # It stays without a success, which `check` shows; the next run tries again.
+            log.warning("sweep.failed", sweep=sweep.name, error=str(exc))

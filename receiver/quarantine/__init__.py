@@ -1,0 +1,1 @@
+"""Stage 4: what to do to a resource next, as values."""

@@ -1,0 +1,1 @@
+"""Stage 5: what the issuer hears, and when it is tried again."""

@@ -1,0 +1,34 @@
+"""The staff side's parts: no storage credentials, no vault, none of the signing keys."""
+
+from __future__ import annotations
+
+from receiver.config import Config, policy_of
+from receiver.domain.clock import SystemClock
+from receiver.engine.committer import Committer
+from receiver.services.admin import AdminServices, make_admin_services
+from receiver.wiring.parts import build_store, identity
+
+
+def build_admin(config: Config, *, slot: str = "admin-0", https: bool = False) -> AdminServices:
+    """Call it after the fork. `https`: a proxy in front ends TLS for every person, so cookies may be bound to it."""
+    store = build_store(config, create=True)
+    committer = Committer(store)
+    who = identity(slot, config.sha256())
+    worker = store.register_worker(who.node, f"{who.slot}-{who.pid}", who.boot, who.pid, who.config_sha256)
+
+    def close() -> None:
+        store.retire_worker(worker)
+        committer.close()
+        store.close()
+
+    return make_admin_services(
+        store=store,
+        committer=committer,
+        policy=policy_of(config),
+        clock=SystemClock(),
+        # Kept over restarts, so that a page that is open does not lose its form.
+        cookie_key=bytes.fromhex(store.sealer.hmac("admin cookie", b"")),
+        https=https,
+        write=lambda: store.beat(worker),
+        close=close,
+    )

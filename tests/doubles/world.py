@@ -1,0 +1,449 @@
+"""A whole small world in one process: memory store, gate and cache, a real SQLite store, a steered clock, no threads.
+
+`run` does what a worker does, one leased row after the other, until nothing is due. Everything a test says about the
+outside goes through `public_get`, which asks gate, cache and store as a visitor would.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import literal
+
+from adapters.contract import CacheAdapter, GateAdapter, Ref, StorageAdapter
+from adapters.memory.cache import MemoryCache
+from adapters.memory.gate import MemoryGate
+from adapters.memory.storage import MemoryStorage
+from adapters.memory.store import MemoryStore
+from receiver.domain.clock import to_micros
+from receiver.domain.errors import ConflictError, DeliveryError
+from receiver.domain.ids import new_id
+from receiver.domain.outcome import Insert, NewEvent, Outcome, Table, Wake
+from receiver.domain.policy import IssuerPolicy, Policy
+from receiver.domain.ports import SealResult, SentResponse
+from receiver.domain.rows import CaseView, EventRow, NoticeView, WorkRow
+from receiver.domain.status import Track
+from receiver.domain.web import Look, LookTarget, Seen
+from receiver.pipeline import Tools, advance
+from receiver.resolution.protection import Protected
+from receiver.resolution.routes import Route, RouteTable
+from receiver.resolution.urls import canonical_url
+from receiver.steps.early import EarlyLooks
+from receiver.store import SqlStore, open_store
+
+HOST = "img.example.net"
+
+
+class SteeredClock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.at = dt.datetime.now(dt.UTC)
+
+    def now(self) -> dt.datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def move(self, **delta: float) -> None:
+        self.at += dt.timedelta(**delta)
+
+
+class MemoryVault:
+    """Keeps sealed bytes by id; `broken` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.sealed: dict[str, bytes] = {}
+        self.broken: Exception | None = None
+
+    def seal(
+        self, seal_id: str, read: Callable[[int], bytes], *, digests: tuple[str, ...] = ("sha256", "md5", "sha1")
+    ) -> SealResult:
+        del digests
+        if self.broken is not None:
+            raise self.broken
+        body = b"".join(iter(lambda: read(65536), b""))
+        self.sealed[seal_id] = body
+        return SealResult(
+            seal_id=seal_id,
+            payload_ref=f"{seal_id}.age",
+            header_ref=f"{seal_id}.header",
+            sha256_plain=hashlib.sha256(body).hexdigest(),
+            md5_plain=hashlib.md5(body).hexdigest(),
+            sha1_plain=None,
+            size_bytes=len(body),
+            sha256_sealed=hashlib.sha256(b"sealed" + body).hexdigest(),
+            sealed_bytes=len(body) + 16,
+            checked_at=1,
+        )
+
+    def seal_document(self, name: str, data: bytes) -> SealResult:
+        parts = iter((data, b""))
+        return self.seal(name, lambda _size: next(parts))
+
+    def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
+        body = self.sealed[payload_ref.removesuffix(".age")]
+        return hashlib.sha256(b"sealed" + body).hexdigest() == sha256_sealed
+
+    def probe(self) -> tuple[str, ...]:
+        return ()
+
+
+class Visitor:
+    """The outside: asks as the public does. `blind` makes every look unclear."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.blind = False
+
+    def look(self, target: LookTarget) -> tuple[Look, ...]:
+        status, seen = (503, Seen.INCONCLUSIVE)
+        if not self.blind:
+            up = self._world.public_get(target.url) is not None
+            status, seen = (200, Seen.UP) if up else (404, Seen.GONE)
+        at = to_micros(self._world.clock.now())
+        return (Look(address="127.0.0.1:80", status=status, at=at, vantage="here", verdict=seen),)
+
+
+class Mailbox:
+    """The issuer's endpoint. `answer` is the next status, or an error."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.answer: int | Exception = 204
+
+    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, allow_private: bool = False) -> SentResponse:
+        del allow_private
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer < 300:
+            self.letters.append((url, headers, body))
+        return SentResponse(status=self.answer, headers={}, body=b"", address="127.0.0.1")
+
+
+@dataclass(kw_only=True)
+class World:
+    db: SqlStore
+    clock: SteeredClock
+    store: StorageAdapter
+    gate: GateAdapter
+    cache: CacheAdapter
+    vault: MemoryVault
+    mailbox: Mailbox
+    policy: Policy
+    routes: list[Route]
+    verify: Callable[[Any], str | None] = lambda _message: None
+    worker: str = ""
+    visitor: Visitor = field(init=False)
+    tools: Tools = field(init=False)
+    counter: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.visitor = Visitor(self)
+        self.worker = self.db.register_worker("node", "slot", new_id(), 1, "")
+        self.rebuild()
+
+    def rebuild(self, **policy: Any) -> None:
+        """After a change of policy or routes, as a reload does."""
+        self.policy = replace(self.policy, **policy)
+        self.tools = Tools(
+            reads=self.db,
+            clock=self.clock,
+            policy=self.policy,
+            routes=RouteTable(self.routes),
+            protected=tuple(Protected.parse(p) for p in self.policy.protected),
+            stores={"www": self.store},
+            gates={"edge": self.gate},
+            caches={"cache": self.cache},
+            vault=self.vault,
+            outside=self.visitor,
+            sender=self.mailbox,
+            sign_callback=lambda _url, headers, _body: headers,
+            verify_stored=self.verify,
+            keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
+            early=EarlyLooks(self.visitor, _Inline(), self.clock.monotonic),
+        )
+
+    # --- the customer's and the public's side
+
+    def put(self, path: str, body: bytes) -> str:
+        """Store an object and return its public URL."""
+        self.memory.write_as_customer(f"acme{path}".encode(), body)
+        return f"https://{HOST}{path}"
+
+    @property
+    def memory(self) -> MemoryStore:
+        """The customers' store itself."""
+        assert isinstance(self.store, MemoryStorage)
+        return self.store.store
+
+    def public_get(self, raw: str) -> bytes | None:
+        url = canonical_url(raw)
+        if self.gate.refuses(url.host, url.request_target.encode()):  # type: ignore[attr-defined]  # the memory gate
+            return None
+        cached = self.cache.fetch(url.url)  # type: ignore[attr-defined]  # the memory cache
+        return cached
+
+    def origin(self, raw: str) -> bytes | None:
+        url = canonical_url(raw)
+        found: bytes | None = self.memory.fetch_as_public(b"acme" + url.path)
+        return found
+
+    # --- the issuer's and the worker's side
+
+    def notify(self, *urls: str, issuer: str = "iwf", **changes: Any) -> str:
+        """Record a notice as the web side does, and return its row id."""
+        now = to_micros(self.clock.now())
+        notice, message = new_id(), new_id()
+        handling = {"act": "remove", "priority": "normal", "customer_notice": "withhold", **changes.pop("handling", {})}
+        details = changes.pop("details", {})
+        items = [(new_id(), str(n), url) for n, url in enumerate(urls, 1)]
+        values = {
+            "id": notice,
+            "notice_id": f"N-{next(self.counter)}",
+            "issuer": issuer,
+            "message_id": message,
+            "body_sha256": "00" * 32,
+            "issued_at": now - 2_000_000,
+            "category": "csam",
+            "kind": "takedown",
+            "handling": handling,
+            "deadline_at": None,
+            "receipt": {},
+            "last_sequence": 0,
+            "created_at": now,
+            **changes,
+        }
+        self.commit(
+            Outcome(
+                changes=(
+                    Insert(table=Table.MESSAGE, values=_message(message, issuer, now)),
+                    Insert(table=Table.NOTICE, values=values),
+                    *(Insert(table=Table.ITEM, values=_item(i, notice, n, u, now, details)) for i, n, u in items),
+                ),
+                events=tuple(
+                    NewEvent(notice=notice, item=i, item_id=n, status="received", data={}, delivered=True)
+                    for i, n, _ in items
+                ),
+                wakes=(Wake(track=Track.RESOLVE, subject=notice, state="resolve", priority=0),),
+            )
+        )
+        return notice
+
+    def direct(self, notice: str, kind: str, items: list[str] | None = None, **more: Any) -> None:
+        """Record a direction as the web side does."""
+        row = self.db.load_notice(notice).notice
+        now, message = to_micros(self.clock.now()), new_id()
+        values = {
+            "id": new_id(),
+            "direction_id": new_id(),
+            "notice": notice,
+            "message_id": message,
+            "kind": kind,
+            "items": items,
+            "reason": "",
+            "until_at": None,
+            "reference": None,
+            "issued_at": now,
+            "applied_at": None,
+            **more,
+        }
+        self.commit(
+            Outcome(
+                changes=(
+                    Insert(table=Table.MESSAGE, values=_message(message, row.issuer, now)),
+                    Insert(table=Table.DIRECTION, values=values),
+                ),
+                wakes=(Wake(track=Track.RESOLVE, subject=notice, state="resolve", from_state="resolved"),),
+            )
+        )
+
+    def decide(self, kind: str, *, case: str | None = None, item: str | None = None, state: str = "approved") -> None:
+        """Record people's decision as the admin side does."""
+        values = {
+            "id": new_id(),
+            "case": case,
+            "item": item,
+            "kind": kind,
+            "actor": "ann",
+            "reason": "because",
+            "request_sha256": "",
+            "state": state,
+            "needs": 2,
+            "approvals": ["ann", "bob"],
+            "expires_at": None,
+            "created_at": to_micros(self.clock.now()),
+        }
+        if case is not None:
+            wake = Wake(track=Track.EXPOSURE, subject=case)
+        else:
+            line = self.db.find_item(item or "")
+            assert line is not None
+            wake = Wake(track=Track.RESOLVE, subject=line.notice.id, state="resolve", from_state="resolved")
+        self.commit(
+            Outcome(
+                changes=(Insert(table=Table.DECISION, values=values),), bumps=(case,) if case else (), wakes=(wake,)
+            )
+        )
+
+    def commit(self, outcome: Outcome) -> None:
+        (result,) = self.db.commit([outcome])
+        if result.error is not None:
+            raise result.error
+
+    def run(self, *, steps: int = 200) -> int:
+        """Work until nothing is due on the database's clock; returns the number of steps taken."""
+        taken = 0
+        while taken < steps:
+            rows = [
+                row
+                for track in Track
+                for priority in (0, 1, 2, 3, 8, 9)
+                for row in self.db.claim(self.worker, track, priority, 10)
+            ]
+            if not rows:
+                return taken
+            while rows:
+                taken += 1
+                rows = [*self.step(rows[0]), *rows[1:]]
+        raise AssertionError(f"still not at rest after {steps} steps")
+
+    def step(self, work: WorkRow) -> list[WorkRow]:
+        """One step and its commit; what goes on at once."""
+        step = advance(work, self.tools)
+        move = step.outcome.work
+        assert move is not None
+        try:
+            self.commit(step.outcome)
+        except ConflictError:
+            return [work]
+        more = list(step.then)
+        if move.keep:
+            more.insert(0, replace(work, state=move.state))
+        return more
+
+    def later(self, **delta: float) -> None:
+        """Let time pass, for us and for the database."""
+        self.clock.move(**delta)
+        self.db.beat(self.worker)
+
+    # --- what came of it
+
+    def notice(self, notice: str) -> NoticeView:
+        return self.db.load_notice(notice)
+
+    def statuses(self, notice: str) -> list[str]:
+        return [item.status.value for item in self.notice(notice).items]
+
+    def reasons(self, notice: str) -> list[str | None]:
+        return [item.reason for item in self.notice(notice).items]
+
+    def case_of(self, notice: str, item: int = 0) -> CaseView:
+        view = self.notice(notice)
+        (case,) = view.claims[view.items[item].id]
+        return self.db.load_case(case)
+
+    def told(self, notice: str) -> list[tuple[int, str]]:
+        """Sequence and status of every event, `received` ones left out."""
+        return [(e.sequence, e.status.value) for e in self.events(notice) if e.status != "received"]
+
+    def events(self, notice: str) -> tuple[EventRow, ...]:
+        return self.db.events_of(notice)
+
+
+class _Inline(ThreadPoolExecutor):
+    """Runs at once, in the caller's thread."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        from concurrent.futures import Future
+
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def make_world(folder: Path, db: SqlStore | None = None, **policy: Any) -> World:
+    """IWF may order down csam at once, npi after review, and shadow notices; `acme` owns everything under its host."""
+    store = MemoryStorage()
+    clock = SteeredClock()
+    issuer = IssuerPolicy(
+        id="iwf",
+        categories={"csam": "act", "npi": "review", "ncii": "shadow", "test": "act"},
+        callback_url="https://hotline.example/cb",
+        may_keep_up=True,
+    )
+    base: dict[str, Any] = {
+        "issuers": {"iwf": issuer, "ncmec": replace(issuer, id="ncmec")},
+        "source": "https://notices.host.example",
+        "protected": ("https://www.host.example/",),
+        "remove_after_days": 30,
+    }
+    world_routes = [
+        Route(host=HOST, customer="acme", storage="www", key="acme{path}", caches=("cache",), gates=("edge",)),
+        Route(host="gate.example.net", customer="beta", gates=("edge",)),
+        Route(host="www.host.example", customer="us", storage="www", key="us{path}", gates=("edge",)),
+    ]
+    if db is None:
+        db = open_store(f"sqlite:///{folder / 'world.db'}", data_key=b"k" * 32, data_dir=folder, create=True)
+    backend: Any = db._db.backend
+    backend.now = lambda: literal(to_micros(clock.now()))
+    cache = MemoryCache(origin=lambda url: world.origin(url))
+    world = World(
+        db=db,
+        clock=clock,
+        store=store,
+        gate=MemoryGate(),
+        cache=cache,
+        vault=MemoryVault(),
+        mailbox=Mailbox(),
+        policy=Policy(**{**base, **policy}),
+        routes=world_routes,
+    )
+    return world
+
+
+def _message(message: str, issuer: str, now: int) -> dict[str, Any]:
+    return {
+        "id": message,
+        "channel": "api",
+        "issuer": issuer,
+        "body": b"{}",
+        "sha256": "00" * 32,
+        "signature_input": "x",
+        "signature": "y",
+        "covered": {},
+        "key_thumbprint": "t",
+        "created_at": now,
+    }
+
+
+def _item(item: str, notice: str, item_id: str, url: str, now: int, details: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": item,
+        "notice": notice,
+        "item_id": item_id,
+        "url": url,
+        "canonical": None,
+        "host": "",
+        "status": "received",
+        "reason": None,
+        "status_at": now,
+        "approved_by": None,
+        "withdrawn_at": None,
+        "iccam_at": None,
+        "details": details,
+    }
+
+
+__all__ = ["HOST", "DeliveryError", "Ref", "World", "make_world"]
