@@ -1,0 +1,39 @@
+"""`db`: the database's tables."""
+
+from __future__ import annotations
+
+import click
+
+from receiver.cli.base import json_option, print_facts, print_json, settings
+from receiver.store.migrate import current_version, known_version, upgrade
+
+
+@click.group()
+def db() -> None:
+    """The database's tables. `web` and `worker` refuse tables that are newer than they are."""
+
+
+@db.command("upgrade")
+@click.pass_context
+def upgrade_tables(ctx: click.Context) -> None:
+    """Bring the tables to this program's version, under a lock. Safe to repeat and to run everywhere at once."""
+    config = settings(ctx)
+    path = config.database.sqlite_path
+    if path is not None:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    click.echo(f"the tables have version {upgrade(config.database.full_url())}")
+
+
+@db.command()
+@json_option
+@click.pass_context
+def current(ctx: click.Context, as_json: bool) -> None:
+    """Which version the tables have, and which this program needs."""
+    config = settings(ctx)
+    path = config.database.sqlite_path
+    found = None if path is not None and not path.exists() else current_version(config.database.full_url())
+    facts = {"tables": found or "none yet", "program": known_version()}
+    if as_json:
+        print_json(facts | {"tables": found})
+    else:
+        print_facts(facts)

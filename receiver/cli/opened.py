@@ -1,0 +1,38 @@
+"""The database as a command has it: opened, used, closed; and acts under the name of whoever typed it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from receiver.cli.base import CommandError
+from receiver.config import Config
+from receiver.domain.errors import ConflictError
+from receiver.domain.outcome import Outcome
+from receiver.store import SqlStore
+from receiver.wiring import build_store
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[SqlStore]:
+    store = build_store(config)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def who_typed() -> str:
+    """`cli:anna`: the person behind sudo, where there is one."""
+    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+
+
+def write(store: SqlStore, outcome: Outcome, *, conflict: str) -> None:
+    """One outcome in one transaction; `conflict` says what it means that the rows stood otherwise."""
+    (result,) = store.commit([outcome])
+    if isinstance(result.error, ConflictError):
+        raise CommandError(conflict) from result.error
+    if result.error is not None:
+        raise result.error

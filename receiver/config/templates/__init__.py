@@ -1,0 +1,1 @@
+"""What `init` writes. A package, so that installing takes the files along."""
