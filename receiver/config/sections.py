@@ -29,6 +29,9 @@ class Server(Section):
         description="Address and port of the public side. TLS is the proxy's in front, or set the two TLS files.",
     )
     admin_bind: Bind = Field("127.0.0.1:8441", description="Address and port of the admin pages, API and metrics.")
+    admin_origin: Origin | None = Field(
+        None, description="How people reach the admin pages; with https, cookies are bound to it."
+    )
     data_dir: SettingPath = Field(Path("data"), description="Folder for the database, the vault and sockets.")
     tls_cert_file: SettingPath | None = Field(
         None, description="Certificate chain of the public side, PEM; only where no proxy ends TLS in front."

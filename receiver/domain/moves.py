@@ -21,9 +21,14 @@ def same_lease(leased: WorkRow, read: WorkRow) -> None:
 def move(
     work: WorkRow, state: str, *, due_at: int | None = None, keep: bool = False, priority: int | None = None
 ) -> WorkMove:
-    """The step came through. `keep` goes on to the next one at once; `due_at` None waits to be woken."""
+    """The step came through. `keep` goes on to the next one at once; `due_at` None waits to be woken.
+
+    A kept row stays due all the while: should this process die now, its successor claims only what is due.
+    """
     if work.owner is None:
         raise ValueError("only a leased row moves")
+    if keep and due_at is None:
+        due_at = work.due_at or 0
     return WorkMove(
         track=work.track,
         subject=work.subject,

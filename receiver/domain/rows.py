@@ -100,7 +100,7 @@ class CaseUrlRow:
     url: str
     url_hmac: str
     way: Mapping[str, Any]
-    """`{"raw", "caches", "gates", "look_at", "any_query", "referrer", "aliases", "deny"}`: how it is reached and refused."""
+    """How it is reached and refused: `raw caches gates look_at any_query referrer aliases deny`."""
     verdict: Verdict
     checked_at: int | None
     looks: tuple[Mapping[str, Any], ...]

@@ -35,7 +35,7 @@ def _send(letter: Letter, url: str, issuer: str, tools: Tools) -> Answer:
     headers = tools.sign_callback(url, {"Content-Type": letter.content_type}, letter.body)
     private = tools.issuer(issuer).allow_private_callback
     try:
-        response = tools.sender.post(url, headers=headers, body=letter.body, allow_private=private)
+        response = tools.sender_for(issuer).post(url, headers=headers, body=letter.body, allow_private=private)
     except DeliveryError as exc:
         return Answer(accepted=False, words=str(exc))
     return read_answer(response.status, response.headers, tools.now())

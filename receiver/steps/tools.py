@@ -28,7 +28,8 @@ class Tools:
     caches: Mapping[str, CacheAdapter]
     vault: Vault
     outside: Outside
-    sender: Sender
+    sender_for: Callable[[str], Sender]
+    """The sender for one issuer, by its id: it trusts that issuer's own certificate authority where one is set."""
     sign_callback: Callable[[str, Mapping[str, str], bytes], Mapping[str, str]]
     """URL, headers and body to the headers to send; a fresh signature each time."""
     verify_stored: Callable[[MessageRow], str | None]

@@ -9,11 +9,11 @@ from receiver.services.admin import AdminServices, make_admin_services
 from receiver.wiring.parts import build_store, identity
 
 
-def build_admin(config: Config, *, slot: str = "admin-0", https: bool = False) -> AdminServices:
-    """Call it after the fork. `https`: a proxy in front ends TLS for every person, so cookies may be bound to it."""
+def build_admin(config: Config, *, slot: str = "admin-0") -> AdminServices:
+    """Call it after the fork."""
     store = build_store(config, create=True)
     committer = Committer(store)
-    who = identity(slot, config.sha256())
+    who = identity(slot, config)
     worker = store.register_worker(who.node, f"{who.slot}-{who.pid}", who.boot, who.pid, who.config_sha256)
 
     def close() -> None:
@@ -28,7 +28,7 @@ def build_admin(config: Config, *, slot: str = "admin-0", https: bool = False) -
         clock=SystemClock(),
         # Kept over restarts, so that a page that is open does not lose its form.
         cookie_key=bytes.fromhex(store.sealer.hmac("admin cookie", b"")),
-        https=https,
+        https=(config.server.admin_origin or "").startswith("https://"),
         write=lambda: store.beat(worker),
         close=close,
     )

@@ -92,6 +92,7 @@ def signing_key(path: Path) -> SigningKey:
     return SigningKey.named_by_thumbprint(check_private_key(loaded))
 
 
-def identity(slot: str, config_sha256: str) -> Identity:
-    node = os.environ.get("TAKEDOWN_NODE") or socket.gethostname()
-    return Identity(node=node, slot=slot, boot=new_id(), pid=os.getpid(), config_sha256=config_sha256)
+def identity(slot: str, config: Config) -> Identity:
+    """Who this process is among all; two machines must not have the same node name."""
+    node = config.worker.node or socket.gethostname()
+    return Identity(node=node, slot=slot, boot=new_id(), pid=os.getpid(), config_sha256=config.sha256())

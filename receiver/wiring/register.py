@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import structlog
 
 from receiver.config import Config
 from receiver.domain.ports import Reads
+from receiver.verification.enrol import screen_fetched
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
 from receiver.verification.keys import KeyRecord, KeyRing, merge_overlay
+from receiver.wiring.directories import read_directory
 from receiver.wiring.parts import WiringError
+
+REREAD_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -38,17 +43,39 @@ def load_key_files(config: Config) -> tuple[KeyRecord, ...]:
     return tuple(records)
 
 
+def load_directories(config: Config, known: Sequence[KeyRecord]) -> tuple[KeyRecord, ...]:
+    """Keys that issuers' own servers published; none may take over what a file says."""
+    fetched: list[KeyRecord] = []
+    for issuer in config.issuers:
+        if issuer.keys_url is not None:
+            fetched += read_directory(config, issuer.id)
+    screened = screen_fetched(known, fetched)
+    for alarm in screened.alarms:
+        log.error("key.alarm", words=alarm)
+    return screened.records
+
+
 class LiveRegister:
     """Asks the database at each request, so that a revocation needs no reload. The stricter of the two wins."""
 
-    def __init__(self, records: Sequence[KeyRecord], reads: Reads) -> None:
-        self._records, self._reads = tuple(records), reads
-        self._known = frozenset(record.key_id for record in records)
+    def __init__(self, config: Config, reads: Reads) -> None:
+        self._config, self._reads = config, reads
+        self._files = load_key_files(config)
+        self._has_directories = any(issuer.keys_url is not None for issuer in config.issuers)
+        self._read_at = -REREAD_SECONDS
+        self._records: tuple[KeyRecord, ...] = self._files
 
     def find(self, key_id: str) -> KeyRecord | None:
-        if key_id not in self._known:
-            return None  # a stranger's guess must not cost a read
-        merged = merge_overlay(self._records, self._reads.key_overlay())
+        records = self._current()
+        if not any(record.key_id == key_id for record in records):
+            return None  # a stranger's guess must not cost a read of the database
+        merged = merge_overlay(records, self._reads.key_overlay())
         for alarm in merged.alarms:
             log.error("key.alarm", words=alarm)
         return KeyRing(merged.records).find(key_id)
+
+    def _current(self) -> tuple[KeyRecord, ...]:
+        if self._has_directories and time.monotonic() - self._read_at >= REREAD_SECONDS:
+            self._read_at = time.monotonic()
+            self._records = (*self._files, *load_directories(self._config, self._files))
+        return self._records

@@ -12,7 +12,7 @@ from receiver.steps.admission import WebPorts
 from receiver.steps.signed_answers import AnswerSigner, read_public_jwks
 from receiver.verification.wellformed import VerificationLimits
 from receiver.wiring.parts import build_store, identity, signing_key
-from receiver.wiring.register import LiveRegister, load_key_files
+from receiver.wiring.register import LiveRegister
 
 
 def build_web(config: Config, *, slot: str = "web-0") -> WebServices:
@@ -20,12 +20,12 @@ def build_web(config: Config, *, slot: str = "web-0") -> WebServices:
     store = build_store(config, create=True)
     committer = Committer(store)
     clock = SystemClock()
-    who = identity(slot, config.sha256())
+    who = identity(slot, config)
     worker = store.register_worker(who.node, f"{who.slot}-{who.pid}", who.boot, who.pid, who.config_sha256)
     ports = WebPorts(
         reads=store,
         committer=committer,
-        register=LiveRegister(load_key_files(config), store),
+        register=LiveRegister(config, store),
         policy=policy_of(config),
         origins=config.server.public_origins,
         clock=clock,

@@ -15,7 +15,7 @@ from receiver.domain.rows import MessageRow
 from receiver.engine.committer import Committer
 from receiver.engine.lanes import plan
 from receiver.engine.numbering import Numbering
-from receiver.engine.sweeps import Sweeper, sweeps_for
+from receiver.engine.sweeps import Sweep, Sweeper, sweeps_for
 from receiver.engine.worker import Worker
 from receiver.net.sender import GuardedSender
 from receiver.outside.look import OutsideLooker
@@ -30,8 +30,9 @@ from receiver.verification.keys import KeyRegister
 from receiver.verification.policy import verify_stored
 from receiver.verification.signing import SigningKey, sign_request
 from receiver.verification.wellformed import VerificationLimits
+from receiver.wiring.directories import KeyDirectories
 from receiver.wiring.parts import build_adapters, build_ledger, build_store, build_vault, identity, signing_key
-from receiver.wiring.register import LiveRegister, load_key_files
+from receiver.wiring.register import LiveRegister
 
 EARLY_LOOK_THREADS = 4
 ORPHAN_SECONDS = 7 * 86_400
@@ -50,7 +51,7 @@ def build_tools(config: Config, store: SqlStore) -> Tools:
     clock = SystemClock()
     adapters = build_adapters(config)
     outside = OutsideLooker(clock=clock)
-    register = LiveRegister(load_key_files(config), store)
+    register = LiveRegister(config, store)
     executor = ThreadPoolExecutor(max_workers=EARLY_LOOK_THREADS, thread_name_prefix="early-look")
     return Tools(
         reads=store,
@@ -63,12 +64,18 @@ def build_tools(config: Config, store: SqlStore) -> Tools:
         caches=adapters.caches,
         vault=build_vault(config),
         outside=outside,
-        sender=GuardedSender(),
+        sender_for=_senders(config),
         sign_callback=_signer(signing_key(config.keys.callback_key_file), clock),
         verify_stored=_verifier(config, register, clock),
         keyed_hash=lambda text: store.sealer.hmac("plain-sha256", text.encode()),
         early=EarlyLooks(outside, executor, clock.monotonic),
     )
+
+
+def _senders(config: Config) -> Callable[[str], GuardedSender]:
+    everybody = GuardedSender()
+    own = {i.id: GuardedSender(ca_file=str(i.callback_ca_file)) for i in config.issuers if i.callback_ca_file}
+    return lambda issuer: own.get(issuer, everybody)
 
 
 def _signer(key: SigningKey, clock: SystemClock) -> Callable[[str, Mapping[str, str], bytes], Mapping[str, str]]:
@@ -150,7 +157,7 @@ def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
             evidence_threads=config.worker.evidence_threads,
             deliver_threads=config.worker.deliver_threads,
         ),
-        identity=identity(slot, config.sha256()),
+        identity=identity(slot, config),
         wait_for_call=listener.wait,
         drain_seconds=config.worker.drain_seconds,
     )
@@ -160,7 +167,17 @@ def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
 
     numbering = Numbering(build_ledger(config, store), store.try_lead, page)
     vault = build_vault(config)
-    sweeps = sweeps_for(store, store, committer, lambda: _sweep_vault(vault, store))
+    directories = KeyDirectories(config)
+    sweeps = sweeps_for(
+        store,
+        store,
+        committer,
+        page_again_minutes=config.policy.page_again_minutes,
+        others=(
+            Sweep(name="vault_orphans", every_seconds=3600, job=lambda: _sweep_vault(vault, store)),
+            *directories.sweeps(),
+        ),
+    )
     return BuiltWorker(
         store=store,
         committer=committer,

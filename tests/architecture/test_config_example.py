@@ -16,9 +16,7 @@ from receiver.keyfiles import init_folder
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 NOT_READ_YET = {
-    "issuers.callback_ca_file": "the sender trusts one set of authorities for all issuers",
     "policy.public_status": "each gate's own settings say what it answers",
-    "policy.page_again_minutes": "pages wait on the admin pages; sending them comes with notifications",
 }
 """Settings of the agreed shape that nothing reads, each with why."""
 _LINE = re.compile(r"^(?P<off># )?(?P<key>[a-z_]+) = (?P<value>.+)$")

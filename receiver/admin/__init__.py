@@ -1,0 +1,1 @@
+"""The staff port: pages for the people who oversee."""

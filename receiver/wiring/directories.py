@@ -1,0 +1,94 @@
+"""Issuers' key directories: fetched by the worker, read by every process of this machine from a file.
+
+A fetched key is pending until people confirm its thumbprint, so whoever could write that file could not have it used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from receiver.config import Config
+from receiver.domain.clock import SystemClock
+from receiver.domain.errors import ReceiverError
+from receiver.engine.sweeps import Sweep
+from receiver.net.errors import SendError
+from receiver.net.sender import GuardedSender
+from receiver.verification.errors import KeyFetchError, KeyRefusedError
+from receiver.verification.jwk import MAX_SET_BYTES, load_jwks
+from receiver.verification.jwks import FETCH_TIMEOUT_SECONDS, fetch_keys
+from receiver.verification.keys import KeyRecord, KeySource
+
+EVERY_SECONDS = 3600
+
+log = structlog.get_logger(__name__)
+
+
+def directory_file(config: Config, issuer: str) -> Path:
+    return config.server.data_dir / "key-directories" / f"{issuer}.jwks.json"
+
+
+def read_directory(config: Config, issuer: str) -> list[KeyRecord]:
+    """The last good answer of this issuer's directory, every key pending; none before the first fetch."""
+    try:
+        data = directory_file(config, issuer).read_bytes()
+    except FileNotFoundError:
+        return []
+    return load_jwks(issuer, data, source=KeySource.URL)
+
+
+class KeyDirectories:
+    """One sweep for each issuer with a `keys_url`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._clock, self._sender = config, SystemClock(), GuardedSender()
+
+    def sweeps(self) -> Iterator[Sweep]:
+        for issuer in self._config.issuers:
+            if issuer.keys_url is not None:
+                job = _Refresh(self, issuer.id, issuer.keys_url)
+                yield Sweep(name=f"keys:{issuer.id}", every_seconds=EVERY_SECONDS, job=job)
+
+    def refresh(self, issuer: str, url: str) -> None:
+        """Keep the last good set where the directory is away or its keys are refused; the next sweep asks again."""
+        kept: list[bytes] = []
+
+        def fetch(address: str) -> bytes:
+            kept.append(self._get(address))
+            return kept[-1]
+
+        fetch_keys(issuer, url, fetch, now=self._clock.now())
+        _write(directory_file(self._config, issuer), kept[-1])
+        log.info("keys.fetched", issuer=issuer)
+
+    def _get(self, address: str) -> bytes:
+        try:
+            response = self._sender.get(
+                address, headers={}, total_seconds=FETCH_TIMEOUT_SECONDS, max_response_bytes=MAX_SET_BYTES
+            )
+        except SendError as exc:
+            raise KeyFetchError(str(exc)) from exc
+        if response.status != 200:
+            raise KeyFetchError(f"the key directory answered {response.status}")
+        return response.body
+
+
+class _Refresh:
+    def __init__(self, directories: KeyDirectories, issuer: str, url: str) -> None:
+        self._directories, self._issuer, self._url = directories, issuer, url
+
+    def __call__(self) -> None:
+        try:
+            self._directories.refresh(self._issuer, self._url)
+        except (KeyFetchError, KeyRefusedError) as exc:
+            raise ReceiverError(f"{self._issuer}: {exc}") from exc
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o750, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(data)
+    os.replace(fresh, path)
