@@ -48,6 +48,7 @@ lock: $(VENV)/.test ## Choose the newest libraries that fit, with their hashes
 		-o requirements-test.lock pyproject.toml
 
 clean: ## Forget .venv and what runs left behind
+	@chattr -R -i demo-data 2>/dev/null || true
 	rm -rf $(VENV) demo-data test-data .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
 $(PY):

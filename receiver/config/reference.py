@@ -21,6 +21,7 @@ EXAMPLES: Mapping[str, Any] = {
     "server.tls_cert_file": "tls/fullchain.pem",
     "server.tls_key_file": "tls/key.pem",
     "server.country": "GB",
+    "server.admin_origin": "https://takedown-admin.host.example",
     "database.password_file": "keys/database.password",
     "vault.second_headers_path": "/srv/headers",
     "ledger.copy_to": ["/mnt/elsewhere/checkpoints"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -131,7 +131,12 @@ class Reads(Protocol):
     def undelivered(self, notice: str, limit: int) -> tuple[EventRow, ...]:
         """In order of sequence, without the dead ones."""
 
-    def notices_with_undelivered(self, limit: int) -> tuple[str, ...]: ...
+    def sleeping_letters(self, issuers: Collection[str], *, after: str | None, limit: int) -> tuple[str, ...]:
+        """Notices of these issuers with events that wait to be sent and that no work is due for; paged by id."""
+
+    def late_notices(self, now: int, *, after: str | None, limit: int) -> tuple[str, ...]:
+        """Notices past their deadline with an item that is not down and not final; paged by id."""
+
     def events_of_case(self, case: str) -> tuple[EventRow, ...]: ...
     def entries_about(self, subject: str, limit: int) -> tuple[StoredEntry, ...]: ...
     def spent_since(self, issuer: str, since_at: int) -> Spent:
@@ -185,6 +190,12 @@ class Queue(Protocol):
     def claim(self, worker: str, track: Track, priority: int, limit: int) -> list[WorkRow]:
         """Lease rows of one class that are due and not held by a live worker (seen within 10 s)."""
 
+    def leases_of(self, worker: str) -> frozenset[tuple[Track, str, int]]:
+        """Track, subject and epoch of every row this worker holds."""
+
+    def give_back(self, worker: str, leases: Collection[tuple[Track, str, int]]) -> int:
+        """Free rows that were leased to us and that nobody here works on."""
+
     def next_due(self, tracks: Sequence[Track]) -> int | None:
         """When the next unleased row falls due, or None."""
 
@@ -224,7 +235,12 @@ class Vault(Protocol):
         """One pass, fsync, read back, decrypt, compare. Only its result allows a removal."""
 
     def seal_document(self, name: str, data: bytes) -> SealResult: ...
-    def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool: ...
+    def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
+        """Whether the sealed bytes read back are those that were sealed."""
+
+    def check_header(self, header_ref: str) -> bool:
+        """Whether every header store still holds this header."""
+
     def probe(self) -> tuple[str, ...]: ...
 
 

@@ -109,6 +109,12 @@ def held_since(view: CaseView) -> int | None:
     return max([view.case.blocked_at, *(act.begun_at for act in held_blocks(view))])
 
 
+def _release_is_asked(view: CaseView, now: int) -> bool:
+    """While people decide whether it comes back, it must stay where it can come back from."""
+    asked = [d for d in view.decisions if d.kind == "release" and d.state in ("asked", "approved")]
+    return any(d.expires_at is None or d.expires_at > now for d in asked)
+
+
 def may_remove(view: CaseView, *, now: int, wanted: Want, preserve: str, remove_after_days: int) -> bool:
     """Whether the customer's copy may be deleted: the point of no return, asked in the intent's transaction."""
     since, seals = held_since(view), held_seals(view)
@@ -119,6 +125,7 @@ def may_remove(view: CaseView, *, now: int, wanted: Want, preserve: str, remove_
         and bool(seals)
         and all(seal.hash_match is not False for seal in seals)
         and not has_hold(view, now)
+        and not _release_is_asked(view, now)
         and not any(claim.act is Act.BLOCK_ONLY for claim in standing(view))
         and preserve == "sealed_copy"
         and now >= since + remove_after_days * MICROS_PER_DAY

@@ -18,6 +18,8 @@ MAX_BATCH = 64
 BROKEN_EXIT = 74
 """EX_IOERR of sysexits.h; the supervisor starts the process again."""
 
+ENDING = "this process does not write any more; it is ending"
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,15 +35,19 @@ class Committer:
     def __init__(self, store: Commits, *, end_process: Callable[[int], object] = os._exit) -> None:
         self._store, self._end_process = store, end_process
         self._waiting: queue.SimpleQueue[tuple[Outcome, Future[CommitResult]] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
     def submit(self, outcome: Outcome) -> CommitResult:
         """Wait until it is durable. Raises ConflictError, LostLeaseError or StoreUnavailableError."""
-        if not self._thread.is_alive():
-            raise StoreUnavailableError("this process does not write any more; it is ending")
         future: Future[CommitResult] = Future()
-        self._waiting.put((outcome, future))
+        with self._lock:
+            # Under the lock, so that nothing can be put behind the last thing that is written.
+            if self._closed:
+                raise StoreUnavailableError(ENDING)
+            self._waiting.put((outcome, future))
         result = future.result()
         if result.error is not None:
             raise result.error
@@ -49,10 +55,18 @@ class Committer:
 
     def close(self) -> None:
         """Write what waits, then end."""
+        with self._lock:
+            self._closed = True
         self._waiting.put(None)
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        finally:
+            self._refuse_rest()
+
+    def _write_all(self) -> None:
         while True:
             first = self._waiting.get()
             if first is None:
@@ -61,6 +75,15 @@ class Committer:
             self._write(batch)
             if ending:
                 return
+
+    def _refuse_rest(self) -> None:
+        """Nobody writes any more: whoever waits must hear it."""
+        with self._lock:
+            self._closed = True
+        while not self._waiting.empty():
+            left = self._waiting.get_nowait()
+            if left is not None:
+                left[1].set_exception(StoreUnavailableError(ENDING))
 
     def _more(
         self, first: tuple[Outcome, Future[CommitResult]]

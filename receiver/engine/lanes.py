@@ -45,6 +45,7 @@ class Lane:
         self._on_free = on_free
         self._lock = Lock()
         self._busy = 0
+        self._closed = False
 
     @property
     def free(self) -> int:
@@ -57,9 +58,12 @@ class Lane:
             return self._busy
 
     def run(self, job: Callable[[], None]) -> None:
+        """Nothing is begun once the lane is closed; the lease is given back with all others."""
         with self._lock:
+            if self._closed:
+                return
             self._busy += 1
-        self._pool.submit(self._one, job)
+            self._pool.submit(self._one, job)
 
     def _one(self, job: Callable[[], None]) -> None:
         try:
@@ -70,4 +74,6 @@ class Lane:
             self._on_free()
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)

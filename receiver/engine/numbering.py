@@ -70,6 +70,8 @@ class Numbering:
                 self._number(lead)
             finally:
                 lead.release()
+            # Whatever ended it (a rival, a database that is away) needs a moment.
+            self._stopping.wait(ROUND_SECONDS)
 
     def _number(self, lead: Lead) -> None:
         while not self._stopping.is_set() and lead.held():
@@ -84,11 +86,18 @@ class Numbering:
             except ReceiverError as exc:
                 # Our own history contradicts itself or a copy: nothing is signed until a person has looked.
                 log.error("ledger.alarm", error=str(exc))  # noqa: TRY400 - the words say it, a trace would not
-                self._page("ledger.alarm", str(exc))
+                self._call("ledger.alarm", str(exc))
                 self._stopping.wait(ALARM_RETRY_SECONDS)
             self._stopping.wait(ROUND_SECONDS)
 
     def _checkpoint(self) -> None:
         for problem in self._sequencer.checkpoint().problems:
             log.error("ledger.copy", error=problem)
-            self._page("ledger.copy", problem)
+            self._call("ledger.copy", problem)
+
+    def _call(self, kind: str, words: str) -> None:
+        try:
+            self._page(kind, words)
+        except ReceiverError as exc:
+            # The alarm is raised again in the next round; this thread must live to do it.
+            log.warning("page.unwritten", kind=kind, error=str(exc))

@@ -10,9 +10,10 @@ import structlog
 
 from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
 from receiver.domain.moves import stuck
-from receiver.domain.outcome import Outcome
+from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.ports import Committer
 from receiver.domain.rows import WorkRow
+from receiver.domain.status import Exposure, Track
 from receiver.pipeline import Step, Tools, advance
 
 CONFLICTS_IN_A_ROW = 20
@@ -49,15 +50,20 @@ class Runner:
             except LostLeaseError:
                 log.info("lease.lost", track=work.track, subject=work.subject)
                 return
-            except (ConflictError, StoreUnavailableError) as exc:
+            except ConflictError as exc:
                 # The outcome is dropped and decided again; acts already done are known by their op_id.
                 conflicts += 1
-                if conflicts > CONFLICTS_IN_A_ROW and isinstance(exc, ConflictError):
+                if conflicts > CONFLICTS_IN_A_ROW:
                     self._give_up(current, f"the same conflict again and again: {exc}")
                     return
-                self._stopping.wait(RETRY_SECONDS if isinstance(exc, StoreUnavailableError) else 0.01 * conflicts)
-                if self._stopping.is_set() and isinstance(exc, StoreUnavailableError):
+                self._stopping.wait(0.01 * conflicts)
+            except StoreUnavailableError:
+                if self._stopping.wait(RETRY_SECONDS):
                     return
+            except Exception as exc:  # noqa: BLE001 - the worker's top
+                # What was decided cannot be written at all: without this the row would be held in silence.
+                self._crashed(current, exc)
+                return
 
     def _may_act(self) -> bool:
         while not self._healthy():
@@ -93,14 +99,17 @@ class Runner:
 
     def _give_up(self, row: WorkRow, words: str) -> None:
         outcome: Outcome = stuck(row, words, now=self._tools().now())
+        if row.track is Track.EXPOSURE and row.state != Exposure.STUCK:
+            # One step more, which does nothing outside and tells the issuers `failed`.
+            outcome = outcome.plus(Outcome(wakes=(Wake(track=row.track, subject=row.subject),)))
         while not self._stopping.is_set():
             try:
                 self._committer.submit(outcome)
             except StoreUnavailableError:
                 self._stopping.wait(RETRY_SECONDS)
                 continue
-            except (LostLeaseError, ConflictError):
-                log.info("lease.lost", track=row.track, subject=row.subject)
+            except ReceiverError as exc:
+                log.warning("stuck.unwritten", track=row.track, subject=row.subject, error=type(exc).__name__)
             return
 
 

@@ -5,7 +5,7 @@ Never one scheduler job per notice: what a notice needs is a row of `work`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,13 +14,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from receiver.domain.errors import ReceiverError
 from receiver.domain.outcome import Outcome, Page, Wake
 from receiver.domain.ports import Committer, Queue, Reads
-from receiver.domain.status import ItemStatus, Track
+from receiver.domain.status import Track
 from receiver.engine.numbering import Lead
 
-WAKE_AT_ONCE = 500
+AT_ONCE = 500
 PAGES_LOOKED_AT = 1000
 DEADLINE = "deadline.passed"
-WAITING = (ItemStatus.RECEIVED, ItemStatus.REVIEW, ItemStatus.FAILED, ItemStatus.REAPPEARED)
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +31,22 @@ class Sweep:
     job: Callable[[], None]
 
 
-def sweeps_for(queue: Queue, reads: Reads, committer: Committer, vault_sweep: Callable[[], None]) -> tuple[Sweep, ...]:
+def sweeps_for(
+    queue: Queue,
+    reads: Reads,
+    committer: Committer,
+    *,
+    page_again_minutes: Sequence[int],
+    issuers: Collection[str],
+    others: Sequence[Sweep] = (),
+) -> tuple[Sweep, ...]:
     """The sweeps of a worker. What each forgets to do is only late, never lost: the truth is in the tables."""
     return (
+        *others,
+        Sweep(name="pages", every_seconds=60, job=lambda: _page_again(queue, reads, committer, page_again_minutes)),
         Sweep(name="nonces", every_seconds=60, job=lambda: _purge_nonces(queue)),
         Sweep(name="deadlines", every_seconds=60, job=lambda: _page_deadlines(queue, reads, committer)),
-        Sweep(name="letters", every_seconds=300, job=lambda: _wake_letters(reads, committer)),
-        Sweep(name="vault_orphans", every_seconds=3600, job=vault_sweep),
+        Sweep(name="letters", every_seconds=300, job=lambda: _wake_letters(reads, committer, issuers)),
     )
 
 
@@ -49,35 +57,43 @@ def _purge_nonces(queue: Queue) -> None:
         log.debug("nonces.purged", count=purged)
 
 
-def _wake_letters(reads: Reads, committer: Committer) -> None:
+def _page_again(queue: Queue, reads: Reads, committer: Committer, minutes: Sequence[int]) -> None:
+    """Call again about what nobody acknowledged, at the set times after the first call."""
+    now = queue.now()
+    for page in reads.open_pages(PAGES_LOOKED_AT):
+        steps = [page.created_at + m * 60_000_000 for m in minutes]
+        if any(page.last_at < step <= now for step in steps):
+            committer.submit(Outcome(pages=(Page(kind=page.kind, subject=page.subject, text=page.text),)))
+            log.error("page.again", kind=page.kind, subject=page.subject)
+
+
+def _wake_letters(reads: Reads, committer: Committer, issuers: Collection[str]) -> None:
     """Events that nobody is due to send: an endpoint was configured later, or a wake-up was missed."""
-    notices = [n for n in reads.notices_with_undelivered(WAKE_AT_ONCE) if _sleeps(reads, n)]
-    if notices:
+    for notices in _pages(lambda after: reads.sleeping_letters(issuers, after=after, limit=AT_ONCE)):
         wakes = tuple(Wake(track=Track.DELIVER, subject=notice, state="deliver") for notice in notices)
         committer.submit(Outcome(wakes=wakes))
 
 
 def _page_deadlines(queue: Queue, reads: Reads, committer: Committer) -> None:
-    """Items that are past their notice's deadline and not down: a person is called, once for each notice."""
+    """Notices past their deadline with something not down: a person is called, once for each."""
     now = queue.now()
     known = {page.subject for page in reads.open_pages(PAGES_LOOKED_AT) if page.kind == DEADLINE}
-    late = {
-        line.notice.id
-        for status in WAITING
-        for line in reads.list_items(status, after=None, limit=WAKE_AT_ONCE)
-        if line.notice.deadline_at is not None and line.notice.deadline_at < now
-    }
-    pages = tuple(
-        Page(kind=DEADLINE, subject=notice, text="the deadline has passed and not every item is down")
-        for notice in sorted(late - known)
-    )
-    if pages:
-        committer.submit(Outcome(pages=pages))
+    for notices in _pages(lambda after: reads.late_notices(now, after=after, limit=AT_ONCE)):
+        pages = tuple(
+            Page(kind=DEADLINE, subject=notice, text="the deadline has passed and not every item is down")
+            for notice in notices
+            if notice not in known
+        )
+        if pages:
+            committer.submit(Outcome(pages=pages))
 
 
-def _sleeps(reads: Reads, notice: str) -> bool:
-    work = reads.load_work(Track.DELIVER, notice)
-    return work is None or work.due_at is None
+def _pages(ask: Callable[[str | None], tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Everything, a few hundred at a time."""
+    after: str | None = None
+    while found := ask(after):
+        yield found
+        after = found[-1]
 
 
 class Sweeper:

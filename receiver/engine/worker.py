@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from receiver.domain.errors import LostLeaseError, StoreUnavailableError
+from receiver.domain.errors import LostLeaseError, StoreBrokenError, StoreUnavailableError
 from receiver.domain.ports import Queue
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
-from receiver.engine.committer import Committer
+from receiver.engine.committer import BROKEN_EXIT, Committer
 from receiver.engine.lanes import Lane, LanePlan
 from receiver.engine.runner import Runner
 from receiver.pipeline import Tools
 
 POLL_SECONDS = 1.0
 """The safety net under the wake-up calls."""
+BUSY_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
+STRAY_SECONDS = 5.0
 UNHEALTHY_SECONDS = 6.0
 """Without a heartbeat for this long others may soon take our rows, so no act is begun."""
 
@@ -41,8 +44,8 @@ class Identity:
 class Heartbeat:
     """One row per process, each 3 s, on the database's clock."""
 
-    def __init__(self, queue: Queue, identity: Identity) -> None:
-        self._queue = queue
+    def __init__(self, queue: Queue, identity: Identity, *, end_process: Callable[[int], object] = os._exit) -> None:
+        self._queue, self._end_process = queue, end_process
         self.worker = queue.register_worker(
             identity.node, identity.slot, identity.boot, identity.pid, identity.config_sha256
         )
@@ -60,12 +63,18 @@ class Heartbeat:
             except StoreUnavailableError as exc:
                 log.warning("heartbeat.missed", error=str(exc))
                 continue
+            except StoreBrokenError as exc:
+                log.critical("store.broken", error=str(exc))
+                self._end_process(BROKEN_EXIT)
             except LostLeaseError:
                 # Somebody started a newer worker in our place; all that we held is its by now.
                 log.error("worker.replaced")  # noqa: TRY400 - there is no fault to trace
                 self.replaced = True
                 on_replaced()
                 return
+            except Exception as exc:  # noqa: BLE001 - without this thread the process would live on and do nothing
+                log.error("heartbeat.failed", error=type(exc).__name__)  # noqa: TRY400 - values may be in the trace
+                continue
             self._last = asked
 
 
@@ -83,13 +92,16 @@ class Worker:
         wait_for_call: Callable[[float], bool],
         drain_seconds: float = 30.0,
     ) -> None:
-        self.tools = tools
         self._queue, self._wait_for_call = queue, wait_for_call
         self._drain_seconds = drain_seconds
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._poke = threading.Event()
         self.heartbeat = Heartbeat(queue, identity)
+        self._running: dict[tuple[Track, str, int], None] = {}
+        self._strays: frozenset[tuple[Track, str, int]] = frozenset()
+        self._strays_at = time.monotonic()
+        self.use(tools)
         self._lanes = tuple(Lane(lane, self._poke.set) for lane in lanes)
         self._runner = Runner(
             committer=committer,
@@ -98,6 +110,10 @@ class Worker:
             stopping=self._stopping,
             dispatch=self._dispatch,
         )
+
+    def use(self, tools: Tools) -> None:
+        """Take these from the next step on, as at start or after a reload."""
+        self.tools = replace(tools, may_act=self.heartbeat.fresh)
 
     def stop(self) -> None:
         """Claim nothing more; what runs may end."""
@@ -137,6 +153,7 @@ class Worker:
                     for row in rows:
                         self._run_in(lane, row)
                     claimed += len(rows)
+            self._give_back_strays()
         except StoreUnavailableError as exc:
             log.warning("claim.failed", error=str(exc))
             return 0
@@ -148,6 +165,9 @@ class Worker:
             due = self._queue.next_due(tuple(Track))
             if due is None:
                 return POLL_SECONDS
+            if due <= self._queue.now() and not all(lane.free for lane in self._lanes):
+                # It waits for a thread, and a thread that becomes free pokes.
+                return BUSY_SECONDS
             return min(POLL_SECONDS, max(0.005, (due - self._queue.now()) / 1_000_000))
         except StoreUnavailableError:
             return POLL_SECONDS
@@ -158,7 +178,29 @@ class Worker:
         self._run_in(lane, row)
 
     def _run_in(self, lane: Lane, row: WorkRow) -> None:
-        lane.run(lambda: self._runner.run(row))
+        key = (row.track, row.subject, row.epoch)
+        self._running[key] = None
+        lane.run(lambda: self._run_one(key, row))
+
+    def _run_one(self, key: tuple[Track, str, int], row: WorkRow) -> None:
+        try:
+            self._runner.run(row)
+        finally:
+            self._running.pop(key, None)
+
+    def _give_back_strays(self) -> None:
+        """A claim or commit whose answer was lost leaves rows leased to us that nobody works on: free them.
+
+        Twice in a row, since a row may have been leased a moment ago and not be in a lane yet.
+        """
+        if time.monotonic() - self._strays_at < STRAY_SECONDS:
+            return
+        self._strays_at = time.monotonic()
+        running = frozenset(self._running)
+        strays = self._queue.leases_of(self.heartbeat.worker) - running
+        again, self._strays = strays & self._strays, strays
+        if again and self._queue.give_back(self.heartbeat.worker, again):
+            log.warning("lease.strays", count=len(again))
 
     def _drain(self) -> None:
         deadline = time.monotonic() + self._drain_seconds

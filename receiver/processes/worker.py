@@ -51,6 +51,6 @@ def _reloads(built: BuiltWorker, config_path: Path, reload: threading.Event, sto
         try:
             built.reload(load_config(config_path, os.environ))
         except (ConfigError, ReceiverError) as exc:
-            log.error("reload.refused", error=str(exc))
+            log.error("reload.refused", error=str(exc))  # noqa: TRY400 - the words say what is wrong with the file
             continue
         log.info("reload.done")

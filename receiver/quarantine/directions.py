@@ -11,7 +11,7 @@ from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update, Wake
 from receiver.domain.policy import Policy
 from receiver.domain.rows import CaseView, DecisionRow, DirectionRow, ItemRow, NoticeRow, NoticeView
-from receiver.domain.status import DOWN, FINAL, Act, Evidence, ItemStatus, Track, Want
+from receiver.domain.status import DOWN, FINAL, PRIORITY, Act, Evidence, ItemStatus, Track, Want
 from receiver.domain.telling import facts_of, tell
 from receiver.domain.want import want
 from receiver.quarantine.exposure import REFUSED_REASON
@@ -67,7 +67,8 @@ def withdraw(affected: Sequence[Affected], *, actor: str, now: int, policy: Poli
     """Taken back: `withdrawn` where nothing was done or others keep it down; else people agree before it comes up."""
     going = [one for one in affected if one.item.status not in FINAL and one.item.withdrawn_at is None]
     items = frozenset(one.item.id for one in going)
-    out, coming_up = Outcome(), {}
+    out = Outcome()
+    coming_up: dict[str, CaseView] = {}
     for one in going:
         mark = Update(table=Table.ITEM, where={"id": one.item.id}, values={"withdrawn_at": now})
         mine = [case for case in one.cases if _comes_up_without(case, items, now=now, policy=policy)]
@@ -86,9 +87,7 @@ def withdraw(affected: Sequence[Affected], *, actor: str, now: int, policy: Poli
 
 def _comes_up_without(case: CaseView, items: frozenset[str], *, now: int, policy: Policy) -> bool:
     """Whether nobody else keeps it down. A hold alone only delays the way up, so people are asked already."""
-    claims = tuple(
-        replace(c, item=replace(c.item, withdrawn_at=now)) if c.item.id in items else c for c in case.claims
-    )
+    claims = tuple(replace(c, item=replace(c.item, withdrawn_at=now)) if c.item.id in items else c for c in case.claims)
     left = replace(case, claims=claims, holds=())
     return want(left, now=now, keep_up_decide_minutes=policy.keep_up_decide_minutes) is Want.UP
 
@@ -164,7 +163,12 @@ def _again(one: Affected, *, held: bool, now: int, policy: Policy) -> Outcome:
 
 
 def _wake(cases: Sequence[CaseView]) -> Outcome:
-    wakes = tuple(Wake(track=track, subject=c.case.id) for c in cases for track in (Track.EXPOSURE, Track.EVIDENCE))
+    # At the priority of live work: a case that is only watched would wait behind all re-checks otherwise.
+    wakes = tuple(
+        Wake(track=track, subject=c.case.id, priority=PRIORITY[track])
+        for c in cases
+        for track in (Track.EXPOSURE, Track.EVIDENCE)
+    )
     return Outcome(bumps=tuple(c.case.id for c in cases), wakes=wakes)
 
 
@@ -216,6 +220,25 @@ def apply_release(view: CaseView, decision: DecisionRow, *, now: int) -> Outcome
         words = "its return was agreed to, but the customer's copy is removed: restore it from the evidence"
         pages = (Page(kind="restore.needed", subject=view.case.id, text=words),)
     return Outcome(changes=tuple(changes), notes=(note,), bumps=(view.case.id,), pages=pages)
+
+
+def is_current(view: CaseView, decision: DecisionRow) -> bool:
+    """Whether the request speaks of the case as it is: nothing was notified or blocked since it was made."""
+    return decision in _releases(view)
+
+
+def expire_release(view: CaseView, decision: DecisionRow) -> Outcome:
+    """People agreed to something else than what the case is by now; they are asked again where it is still wanted."""
+    done = Update(table=Table.DECISION, where={"id": decision.id}, values={"state": "expired"})
+    note = LedgerNote(
+        kind="decision.expired",
+        subject=view.case.id,
+        actor="worker",
+        detail={"decision": decision.id, "kind": "release"},
+    )
+    words = "a release was agreed to, but the case has changed since; look at it and ask again"
+    page = Page(kind="release.stale", subject=view.case.id, text=words)
+    return Outcome(changes=(done,), notes=(note,), pages=(page,), bumps=(view.case.id,))
 
 
 def released(view: CaseView) -> bool:

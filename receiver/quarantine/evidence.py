@@ -17,7 +17,7 @@ from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, ItemRow, NoticeRow, WorkRow
 from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Want
 from receiver.domain.telling import MICROS, facts_of, tell
-from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, may_remove, standing
+from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, live_acts, may_remove, standing
 from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, ended, intend, last_block
 
@@ -70,6 +70,12 @@ def sealed(
     return preserved(ctx).plus(out) if wanted is Want.LEAVE else out
 
 
+def held_in_place(ctx: Context, freeze: FreezeReceipt | None) -> Outcome:
+    """V2 for hosts whose counsel wants no copy made: the block and the lock in the customer's store are the evidence."""
+    note = ctx.note("evidence.held_in_place", frozen=freeze.promised if freeze else False)
+    return Outcome(work=move(ctx.view.evidence, Evidence.SEALED), notes=(note,))
+
+
 def unpreserved(view: CaseView) -> bool:
     """Whether somebody who asked for a sealed copy alone has not heard that there is one."""
     return any(item.status is not ItemStatus.PRESERVED_LIVE for item, _ in _preserving(view))
@@ -82,6 +88,9 @@ def preserved(ctx: Context) -> Outcome:
 
 
 def _preserving(view: CaseView) -> list[tuple[ItemRow, NoticeRow]]:
+    """Nobody: where something of ours keeps it down already, for it is not left up then."""
+    if live_acts(view, "block", "deny"):
+        return []
     return [(c.item, c.notice) for c in standing(view) if c.act is Act.PRESERVE_ONLY]
 
 
@@ -190,7 +199,8 @@ def _remove_intent(ctx: Context, block: ActRow) -> Insert:
 def removed(ctx: Context, done: Sequence[tuple[Done, RemoveReceipt]]) -> Outcome:
     """V5: the customer's copies are gone, or stay unreachable for a stated reason."""
     view = ctx.view
-    live = [(c.item, c.notice) for c in standing(view)]
+    # Who joined since has not heard that it is down, and hears that first.
+    live = [(c.item, c.notice) for c in standing(view) if c.item.status is ItemStatus.DISABLED]
     more = [text for _, receipt in done for text in receipt.residual]
     seals = {seal["id"] for one, _ in done for seal in one.act.intent["seals"]}
     out = Outcome(

@@ -6,7 +6,7 @@ steps that act are in `receiver.steps.exposure`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from receiver.domain.status import (
     Want,
 )
 from receiver.domain.telling import Facts, facts_of, tell
-from receiver.domain.want import standing
+from receiver.domain.want import held_blocks, standing
 from receiver.quarantine.journal import (
     Done,
     allow_intents,
@@ -45,6 +45,8 @@ from receiver.quarantine.watching import next_look
 MICROS = 1_000_000
 ACTOR = "worker"
 RESIDUAL_URL_ALONE = "resource_not_identified"
+LATELY_SECONDS = 600
+AT_ONCE_BLOCKS = 3
 REFUSED_REASON = "refused_by_host"
 
 
@@ -167,6 +169,22 @@ def allow_intents_after(view: CaseView, done: Sequence[Done], *, now: int) -> tu
     return allow_intents(replace(view, acts=acts), now=now)
 
 
+def gate_gave_up(ctx: Context, done: Sequence[Done], lame: Sequence[Done]) -> Outcome:
+    """A gate that cannot deny this URL at all: said and paged; the store is blocked all the same."""
+    view = ctx.view
+    names = [d.act.target for d in lame]
+    page = Page(kind="gate.failed", subject=view.case.id, text=f"cannot deny at {', '.join(names)}: {lame[0].error}")
+    return Outcome(
+        work=move(view.exposure, view.exposure.state, keep=True),
+        changes=(
+            *kept(ctx, done),
+            *(failed(d.act, d.error, now=ctx.now) for d in lame if d.error is not None),
+            ctx.case(residual=_merged(view.case.residual, [f"gate_not_denying: {name}" for name in names])),
+        ),
+        pages=(page,),
+    )
+
+
 # --- X2 to X5: blocked at the store
 
 
@@ -199,28 +217,51 @@ def block_failed(ctx: Context, done: Sequence[Done], bad: Done) -> Outcome:
     """The store answered that there is nothing to block, or that it is not what was observed: look at it again."""
     if bad.error is None:
         raise ValueError("only an act that failed comes here")
-    return Outcome(
-        work=move(ctx.view.exposure, Exposure.DENY, keep=True),
-        changes=(*(ended(d, now=ctx.now) for d in done), failed(bad.act, bad.error, now=ctx.now)),
-    )
+    changes = (*(ended(d, now=ctx.now) for d in done), failed(bad.act, bad.error, now=ctx.now))
+    return Outcome(changes=changes).plus(deny_again(ctx, "it changes while it is being blocked"))
+
+
+def deny_again(ctx: Context, words: str) -> Outcome:
+    """Back to X1a: at once the first times, then ever later, so that a customer who writes in a loop cannot hold us."""
+    view = ctx.view
+    lately = sum(a.kind == "block" and a.begun_at > ctx.now - LATELY_SECONDS * MICROS for a in view.acts)
+    if lately < AT_ONCE_BLOCKS:
+        return Outcome(work=move(view.exposure, Exposure.DENY, keep=True))
+    tired = replace(view.exposure, attempts=lately - AT_ONCE_BLOCKS)
+    return try_again(tired, words, now=ctx.now, state=Exposure.DENY)
 
 
 def replaced(ctx: Context, done: Sequence[Done], seen: Sequence[Seen]) -> Outcome:
     """Something new stands there before anybody was told that it is down: that is denied and blocked too."""
-    retry = try_again(ctx.view.exposure, "something new stands there", now=ctx.now, state=Exposure.DENY)
-    changes = (*kept(ctx, done), *_verdicts(seen, ctx.now), *deny_intents(ctx.view, now=ctx.now))
+    retry = deny_again(ctx, "something new stands there")
+    changes: tuple[Any, ...] = (
+        *kept(ctx, done),
+        *_verdicts(seen, ctx.now),
+        *deny_intents(ctx.view, now=ctx.now),
+    )
     return retry.plus(Outcome(changes=changes))
 
 
-def absent(ctx: Context, done: Sequence[Done], seen: Sequence[Seen]) -> Outcome:
-    """X3, X4: the store holds nothing. Gone outside: we did nothing. Still up: a cache has it, so deny and purge."""
+def absent(
+    ctx: Context,
+    done: Sequence[Done],
+    seen: Sequence[Seen],
+    *,
+    ours: Callable[[str], bool],
+    kept_down: Collection[str] = (),
+) -> Outcome:
+    """X3, X4: the store holds nothing. Gone outside: we did nothing. Still up: a cache has it, so deny and purge.
+
+    `ours` says of a host whether a route serves it. `kept_down` names items that another case of ours keeps down: what
+    is not seen because of that was not gone by itself, and that case tells of it.
+    """
     view = ctx.view
     changes = (*(ended(d, now=ctx.now) for d in done), *_released(view, done), *_verdicts(seen, ctx.now))
     verdict = worst(seen)
-    elsewhere = leads_elsewhere(seen)
+    elsewhere = leads_elsewhere(seen, ours)
     if verdict is Verdict.GONE or elsewhere:
         told = tell(
-            tellable(view),
+            [(i, n) for i, n in tellable(view) if i.id not in kept_down],
             ItemStatus.MOVED if elsewhere else ItemStatus.UNAVAILABLE,
             now=ctx.now,
             policy=ctx.policy,
@@ -296,21 +337,22 @@ def _gone(
 
 def _unclear(ctx: Context, changes: tuple[Any, ...], state: Exposure) -> Outcome:
     """X9: no clear answer from outside is never `gone`; past the set time the issuer and a person hear so, once."""
+    retry = try_again(ctx.view.exposure, "no clear answer from outside", now=ctx.now, state=state)
+    return Outcome(changes=changes).plus(_overdue(ctx)).plus(retry)
+
+
+def _overdue(ctx: Context) -> Outcome:
+    """What the issuer and a person hear, once, when it takes longer than the time set; work goes on meanwhile."""
     view = ctx.view
-    retry = try_again(view.exposure, "no clear answer from outside", now=ctx.now, state=state)
     since = view.case.blocked_at or view.case.created_at
-    if ctx.now < since + ctx.policy.confirm_within_seconds * MICROS:
-        return Outcome(changes=changes).plus(retry)
     waiting = [(i, n) for i, n in tellable(view) if i.status is not ItemStatus.FAILED and i.status not in DOWN]
+    if not waiting or ctx.now < since + ctx.policy.confirm_within_seconds * MICROS:
+        return Outcome()
     told = tell(
         waiting, ItemStatus.FAILED, now=ctx.now, policy=ctx.policy, reason="unconfirmed", facts=facts_of(view, ctx.now)
     )
-    if not waiting:
-        return Outcome(changes=changes).plus(retry)
-    page = Page(kind="seen.unclear", subject=view.case.id, text="blocked, and no look from outside could confirm it")
-    return (
-        Outcome(changes=changes).plus(told).plus(retry).plus(Outcome(notes=(ctx.note("seen.unclear"),), pages=(page,)))
-    )
+    page = Page(kind="seen.unclear", subject=view.case.id, text="acted on, and no look from outside could confirm it")
+    return told.plus(Outcome(notes=(ctx.note("seen.unclear"),), pages=(page,)))
 
 
 def purge_again(ctx: Context) -> Outcome:
@@ -352,6 +394,9 @@ def unblocked(ctx: Context, done: Sequence[Done]) -> Outcome:
     """X14: it is as it was. The seal stays, for the time set for mistakes."""
     view = ctx.view
     losses = tuple(text for d in done if d.act.kind == "unblock" for text in (d.receipt or {}).get("losses", ()))
+    if len(held_blocks(view)) > 1:
+        # What stood there before the customer put something new stays in quarantine: two bytes fit no one name.
+        losses = (*losses, "earlier_version_kept")
     facts = Facts(blocked_at=view.case.blocked_at, residual=losses)
     # An item in review is one that its issuer took back: it was told that people are deciding.
     mine = [(c.item, c.notice) for c in view.claims if c.item.withdrawn_at is not None and _still_open(c.item)]
@@ -424,7 +469,7 @@ def tell_stuck(ctx: Context) -> Outcome:
 
 def waiting(ctx: Context, done: Sequence[Done], words: str, after_seconds: float) -> Outcome:
     """The other side is away: keep what was done, stay, and come back."""
-    kept = Outcome(changes=tuple(ended(d, now=ctx.now) for d in done))
+    kept = Outcome(changes=tuple(ended(d, now=ctx.now) for d in done)).plus(_overdue(ctx))
     return kept.plus(try_again(ctx.view.exposure, words, now=ctx.now, after_seconds=after_seconds))
 
 
@@ -459,14 +504,10 @@ def worst(seen: Sequence[Seen]) -> Verdict:
     return Verdict.GONE if verdicts == {Verdict.GONE} else Verdict.INCONCLUSIVE
 
 
-def leads_elsewhere(seen: Sequence[Seen]) -> bool:
-    """Whether every look was sent on to another host: the content, if there is any, is not served by us."""
-    looks = [(s.url, look) for s in seen for look in s.looks]
-    return bool(looks) and all(look.get("location_host") not in (None, *_own_hosts(url)) for url, look in looks)
-
-
-def _own_hosts(url: CaseUrlRow) -> tuple[str, ...]:
-    return (url.way["deny"]["host"], *url.way.get("aliases", ()))
+def leads_elsewhere(seen: Sequence[Seen], ours: Callable[[str], bool]) -> bool:
+    """Whether every look was sent on to a host that is not ours: the content, if there is any, is served there."""
+    hosts = [look.get("location_host") for s in seen for look in s.looks]
+    return bool(hosts) and all(host is not None and not ours(host) for host in hosts)
 
 
 def _verdicts(seen: Sequence[Seen], now: int) -> tuple[Update, ...]:

@@ -82,8 +82,12 @@ def live_denies(view: CaseView) -> tuple[ActRow, ...]:
 
 
 def deny_intents(view: CaseView, *, now: int, again: bool = False) -> tuple[Insert, ...]:
-    """One deny for each gate, over the URLs that no deny covers yet; over all of them with `again`."""
-    covered = set() if again else {(act.target, url) for act in live_denies(view) for url in act.intent["urls"]}
+    """One deny for each gate, over the URLs that no deny covers yet; over all of them with `again`.
+
+    A gate that gave up on a URL is asked again only with `again`.
+    """
+    tried = [act for act in view.acts if act.kind == "deny" and act.result != "undone"]
+    covered = set() if again else {(act.target, url) for act in tried for url in act.intent["urls"]}
     gates: dict[str, list[CaseUrlRow]] = {}
     for url in view.urls:
         for gate in url.way.get("gates", ()):

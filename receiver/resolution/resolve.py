@@ -15,7 +15,7 @@ from adapters.contract import DenyTarget, DirectoryHit, Observation, Ref, to_jso
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import Spent
 from receiver.domain.rows import ItemRow, NoticeRow
-from receiver.domain.status import ItemStatus
+from receiver.domain.status import Act, ItemStatus
 from receiver.domain.web import CanonicalUrl
 from receiver.resolution.protection import Protected, is_program, is_protected
 
@@ -52,6 +52,11 @@ class Question:
     policy: Policy
     protected: Sequence[Protected]
     spent: Spent
+
+    @property
+    def preserving(self) -> bool:
+        """Police are watching: nothing may be done that a visitor would notice."""
+        return bool(self.notice.handling.get("act") == Act.PRESERVE_ONLY)
 
     @property
     def approved(self) -> bool:
@@ -100,6 +105,9 @@ def _doubt(q: Question) -> Judgement | None:
 
 
 def _url_alone(q: Question, without_gate: str) -> Judgement:
+    if q.preserving:
+        # There is nothing exact enough to seal a copy of, and refusing the URL would tell whoever watches it.
+        return Judgement(course=Course.END, status=ItemStatus.NEEDS_INFORMATION, reason="nothing_to_preserve")
     if q.hit is not None and q.hit.gates:
         return Judgement(course=Course.URL_ALONE)
     return _review(without_gate)
@@ -107,7 +115,7 @@ def _url_alone(q: Question, without_gate: str) -> Judgement:
 
 def judge_observation(q: Question, seen: Observation) -> Judgement:
     """After the store was asked: shared or too many goes to a person, denied at the gates meanwhile."""
-    deny = bool(q.hit and q.hit.gates)
+    deny = bool(q.hit and q.hit.gates) and not q.preserving
     if not q.approved:
         if any(not name.in_scope for name in seen.other_names):
             return _review("shared", deny=deny)

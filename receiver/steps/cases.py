@@ -58,6 +58,12 @@ class CaseWriter:
             told = told.plus(self._claim(question, judgement, seen))
         return told
 
+    def deny_meanwhile(self, question: Question) -> Outcome:
+        """The store is away: the gates refuse the exact URL until it says what stands there."""
+        if question.hit is None or not question.hit.gates or question.preserving:
+            return Outcome()
+        return self._claim(question, Judgement(course=Course.URL_ALONE), None)
+
     def _canonical(self, question: Question) -> Update:
         return Update(table=Table.ITEM, where={"id": question.item.id}, values={"canonical": question.url.url})
 
@@ -79,7 +85,9 @@ class CaseWriter:
         if question.hit is not None:
             self._customers.add(question.hit.customer)
         if known is not None:
-            wakes = tuple(Wake(track=track, subject=case) for track in (Track.EXPOSURE, Track.EVIDENCE))
+            wakes = tuple(
+                Wake(track=track, subject=case, priority=PRIORITY[track]) for track in (Track.EXPOSURE, Track.EVIDENCE)
+            )
             return Outcome(
                 changes=tuple(changes), bumps=(case,) if case not in self._mine.values() else (), wakes=wakes
             )

@@ -35,7 +35,7 @@ from receiver.quarantine.evidence import Sealed
 from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, pending
 from receiver.steps.hands import ref_of, store_of
-from receiver.steps.tools import Step, Tools
+from receiver.steps.tools import Step, Tools, paused
 
 CONTEXT_WINDOW_SECONDS = 30 * 86_400
 """How far back the account context looks; hosts rarely keep access logs longer."""
@@ -47,6 +47,9 @@ def evidence(work: WorkRow, tools: Tools) -> Step:
     same_lease(work, view.evidence)
     ctx = Context(view=view, now=tools.now(), policy=tools.policy)
     wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
+    pause = paused(view.evidence, (f"adapter:{view.case.adapter}",), tools)
+    if pause is not None:
+        return Step(outcome=pause)
     try:
         return Step(outcome=STATES[Evidence(view.evidence.state)](ctx, wanted, tools))
     except Changed as exc:
@@ -81,11 +84,12 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     if blocks:
         freezes = [store.freeze(ref_of(view), receipt) for receipt in blocks]
         freeze = freezes[-1]
-        pins = [pin for receipt in blocks for pin in receipt.pins]
-    elif wanted is Want.LEAVE:
+    if ctx.policy.preserve == "in_place":
+        return decide.held_in_place(ctx, freeze)
+    if not blocks and wanted is Want.LEAVE:
         pins = list(store.observe(ref_of(view)).pins)
     else:
-        pins = []
+        pins = [pin for receipt in blocks for pin in receipt.pins]
     known = {seal.pin for seal in view.seals}
     seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
     if not seals:
@@ -151,7 +155,7 @@ def _sealed(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
 
 def _vaulted(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     """Removed; what was uploaded and blocked since has to be sealed of its own."""
-    if decide.unsealed_blocks(ctx.view):
+    if ctx.policy.preserve == "sealed_copy" and decide.unsealed_blocks(ctx.view):
         return Outcome(work=move(ctx.view.evidence, Evidence.SEAL, keep=True))
     return _still(ctx, wanted, tools)
 
@@ -160,8 +164,21 @@ def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     """V5: past the point of no return; a crash in between is finished with the same op_id."""
     del wanted
     view = ctx.view
+    bad = _bad_seals(view, tools)
+    if bad:
+        return decide.evidence_broken(ctx, f"{bad} seal(s) do not read back; nothing was removed")
     done = [_remove_one(act, view, tools) for act in pending(view, Track.EVIDENCE)]
     return decide.removed(ctx, done)
+
+
+def _bad_seals(view: CaseView, tools: Tools) -> int:
+    """Seals that the removal rests on and that the vault does not give back whole; the last look before the copy goes."""
+    named = {seal["id"] for act in pending(view, Track.EVIDENCE) for seal in act.intent["seals"]}
+    seals = [seal for seal in view.seals if seal.id in named]
+    whole = [
+        tools.vault.check_seal(s.payload_ref, s.sha256_sealed) and tools.vault.check_header(s.header_ref) for s in seals
+    ]
+    return len(named) - sum(whole)
 
 
 def _remove_one(act: ActRow, view: CaseView, tools: Tools) -> tuple[Done, RemoveReceipt]:

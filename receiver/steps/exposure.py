@@ -20,17 +20,24 @@ from adapters.contract import (
     from_json,
 )
 from receiver.domain.moves import move, same_lease
-from receiver.domain.outcome import Outcome, Page, Table, Update, Wake
+from receiver.domain.outcome import Outcome, Page, Table, Update, Wake, WorkMove
 from receiver.domain.rows import CaseView, WorkRow
 from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Act, Evidence, Exposure, Track, Verdict, Want
-from receiver.domain.want import MICROS_PER_DAY, leave_until, standing, undecided_conflict, want
+from receiver.domain.want import MICROS_PER_DAY, held_blocks, leave_until, live_acts, standing, undecided_conflict, want
 from receiver.quarantine import exposure as decide
-from receiver.quarantine.directions import apply_release, ask_release, nobody_asked, released
+from receiver.quarantine.directions import (
+    apply_release,
+    ask_release,
+    expire_release,
+    is_current,
+    nobody_asked,
+    released,
+)
 from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, deny_intents, last_block, pending
 from receiver.quarantine.watching import should_purge
 from receiver.steps.hands import look_at, perform_all, ref_of, store_of
-from receiver.steps.tools import Step, Tools
+from receiver.steps.tools import Step, Tools, paused
 
 IN_FORCE = (Exposure.DENY, Exposure.BLOCK, Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH)
 """States in which something of ours keeps it down, or is about to."""
@@ -48,9 +55,16 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
         return Step(outcome=said)
     if view.exposure.state == Exposure.STUCK:
         return Step(outcome=_stuck(ctx))
+    pause = paused(view.exposure, (f"adapter:{view.case.adapter}",), tools)
+    if pause is not None:
+        return Step(outcome=pause)
     tools.early.act_begins(case)
     done = perform_all(pending(view, Track.EXPOSURE), view, tools)
     ctx = replace(ctx, now=tools.now())
+    lame = [d for d in done if _lame_gate(view, d)]
+    if lame:
+        good = [d for d in done if d.error is None]
+        return Step(outcome=decide.gate_gave_up(ctx, good, lame))
     hindrance = _hindrance(ctx, done)
     if hindrance is not None:
         return Step(outcome=hindrance)
@@ -70,8 +84,10 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
 def _apply_next(ctx: Context) -> Outcome | None:
     """People's decisions about the case, and a preserve_only whose time is over; the lease is kept."""
     view = ctx.view
-    again = Outcome(work=move(view.exposure, view.exposure.state, keep=True))
+    again = Outcome(work=_as_it_was(view.exposure, keep=True))
     for decision in view.decisions:
+        if decision.state == "approved" and decision.kind == "release" and not is_current(view, decision):
+            return expire_release(view, decision).plus(again)
         if decision.state == "approved" and decision.kind == "release":
             return apply_release(view, decision, now=ctx.now).plus(again)
         if decision.state == "approved" and decision.kind == "retry":
@@ -106,7 +122,7 @@ def _ask_people(ctx: Context, wanted: Want) -> Outcome | None:
     view = ctx.view
     if wanted is not Want.UP or view.exposure.state not in IN_FORCE or not nobody_asked(view, ctx.now):
         return None
-    again = Outcome(work=move(view.exposure, view.exposure.state, keep=True))
+    again = Outcome(work=_as_it_was(view.exposure, keep=True))
     return ask_release(view, now=ctx.now, policy=ctx.policy).plus(again)
 
 
@@ -125,10 +141,19 @@ def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
     return decide.broken(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}")
 
 
+def _lame_gate(view: CaseView, done: Done) -> bool:
+    """A gate that can never deny this must not keep the store from being blocked; a URL alone has nothing else."""
+    permanent = done.error is not None and not isinstance(done.error, Retryable)
+    return permanent and done.act.kind == "deny" and view.case.adapter != URL_ADAPTER
+
+
 def _may_wait(ctx: Context, done: Done) -> bool:
     """A gate that is away must not keep the store from being blocked; its deny stays pending and is tried again."""
-    early = ctx.view.exposure.state in (Exposure.DENY, Exposure.BLOCK) and ctx.view.case.adapter != URL_ADAPTER
-    return early and done.act.kind == "deny" and isinstance(done.error, Retryable)
+    view = ctx.view
+    early = view.exposure.state in (Exposure.DENY, Exposure.BLOCK) and view.case.adapter != URL_ADAPTER
+    # With the block in force the looks decide: what is seen gone is told, and the gate is asked again later.
+    held = view.exposure.state in (Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH) and bool(held_blocks(view))
+    return (early or held) and done.act.kind == "deny" and isinstance(done.error, Retryable)
 
 
 def _with_want(ctx: Context, wanted: Want, outcome: Outcome) -> Outcome:
@@ -161,8 +186,8 @@ def _idle(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
 
 def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     view = ctx.view
-    if wanted is Want.NONE:
-        return Outcome(work=move(view.exposure, Exposure.IDLE), changes=tuple(decide.kept(ctx, done)))
+    if wanted is Want.NONE or (wanted is Want.LEAVE and not live_acts(view, "block", "deny")):
+        return Outcome(work=move(view.exposure, Exposure.IDLE, keep=True), changes=tuple(decide.kept(ctx, done)))
     if wanted is Want.UP and released(view):
         return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.release(_reread(ctx, done)))
     if view.case.adapter == URL_ADAPTER:
@@ -190,7 +215,8 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
     view = ctx.view
     block = last_block(_reread(ctx, done).view)
     if block is None or block.receipt is None:
-        return decide.absent(ctx, done, look_at(view, tools, denying=False))
+        seen = look_at(view, tools, denying=False)
+        return decide.absent(ctx, done, seen, ours=_is_ours(tools), kept_down=_kept_down(view, tools))
     receipt = from_json(BlockReceipt, dict(block.receipt))
     try:
         state = store_of(view, tools).origin_state(ref_of(view), receipt)
@@ -198,10 +224,22 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         # The block's receipt is not kept yet: the same op_id gives the same receipt next time.
         return decide.waiting(ctx, [], f"origin_state at {view.case.adapter}: {exc}", exc.after_seconds)
     if state.origin is Origin.REPLACED:
-        return decide.blocked(ctx, done, receipt, state).plus(
-            Outcome(work=move(view.exposure, Exposure.DENY, keep=True))
-        )
+        return decide.blocked(ctx, done, receipt, state).plus(decide.deny_again(ctx, "something new stands there"))
     return decide.blocked(ctx, done, receipt, state)
+
+
+def _is_ours(tools: Tools) -> Callable[[str], bool]:
+    return lambda host: tools.routes.lookup(host, b"/") is not None
+
+
+def _kept_down(view: CaseView, tools: Tools) -> frozenset[str]:
+    """Items that another case keeps down, as where the URL was denied while a person decided."""
+    kept = set()
+    for claim in view.claims:
+        others = set(tools.reads.load_notice(claim.notice.id).claims.get(claim.item.id, ())) - {view.case.id}
+        if any(live_acts(tools.reads.load_case(other), "block", "deny") for other in others):
+            kept.add(claim.item.id)
+    return frozenset(kept)
 
 
 def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
@@ -250,7 +288,9 @@ def _stands_again(view: CaseView, tools: Tools) -> bool:
     if block is None or block.receipt is None or view.evidence.state == Evidence.REMOVE:
         return False
     receipt = from_json(BlockReceipt, dict(block.receipt))
-    return store_of(view, tools).origin_state(ref_of(view), receipt).origin is Origin.REPLACED
+    state = store_of(view, tools).origin_state(ref_of(view), receipt)
+    new_doors = any(f"open_door: {door}" not in view.case.residual for door in state.doors)
+    return state.origin is Origin.REPLACED or (state.origin is Origin.LEAKING and new_doors)
 
 
 def _stands_still(view: CaseView, tools: Tools) -> bool:
@@ -269,11 +309,18 @@ def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outc
 
 def _stuck(ctx: Context) -> Outcome:
     """Woken, but only a person's `retry` goes on from here; what is known of the trouble stays."""
-    work = ctx.view.exposure
-    still = replace(
-        move(work, Exposure.STUCK), last_error=work.last_error, stuck_from=work.stuck_from, attempts=work.attempts
+    return decide.tell_stuck(ctx).moved(_as_it_was(ctx.view.exposure))
+
+
+def _as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:
+    """The same state, with all that is known of its trouble."""
+    return replace(
+        move(work, work.state, keep=keep),
+        last_error=work.last_error,
+        stuck_from=work.stuck_from,
+        attempts=work.attempts,
+        first_failed_at=work.first_failed_at,
     )
-    return decide.tell_stuck(ctx).moved(still)
 
 
 State = Callable[[Context, Want, list[Done], Tools], Outcome]

@@ -21,6 +21,7 @@ from adapters.contract import (
     to_json,
 )
 from receiver.domain.clock import rfc3339
+from receiver.domain.errors import LostLeaseError
 from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
 from receiver.domain.web import Look, LookTarget, combine
 from receiver.quarantine.exposure import Seen
@@ -44,7 +45,9 @@ def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools) -> list[Do
 
 
 def perform(act: ActRow, view: CaseView, tools: Tools) -> Done:
-    """One act, safe to repeat: the adapter knows it by its op_id."""
+    """One act, safe to repeat: the adapter knows it by its op_id. Raises LostLeaseError where we may not act."""
+    if not tools.may_act():
+        raise LostLeaseError("no sign of life could be given; another worker may hold this row")
     try:
         return ACTS[act.kind](act, view, tools)
     except AdapterError as exc:
@@ -91,11 +94,14 @@ def _unblock(act: ActRow, view: CaseView, tools: Tools) -> Done:
 
 def _purge(act: ActRow, view: CaseView, tools: Tools) -> Done:
     cache = _named(tools.caches, act.target)
+    ticket, status = None, PurgeStatus.UNKNOWN
     if act.receipt is not None:
         ticket = from_json(PurgeTicket, dict(act.receipt))
         status = cache.status(ticket)
-    else:
-        ticket = cache.purge(_keys(act, view, tools), act.op_id)
+    if ticket is None or status in (PurgeStatus.FAILED, PurgeStatus.UNKNOWN):
+        # Vendors take the same name for the same purge, so one that failed is asked for under another.
+        again = f"{act.op_id}-{view.exposure.attempts}" if ticket is not None else act.op_id
+        ticket = cache.purge(_keys(act, view, tools), again)
         status = ticket.status
     if status is PurgeStatus.FAILED:
         raise Retryable("the cache did not purge", after_seconds=1)

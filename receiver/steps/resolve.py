@@ -12,7 +12,7 @@ from adapters.contract import AdapterError, Denied, NotFound, Observation, Retry
 from receiver.domain.moves import move, stuck, try_again
 from receiver.domain.outcome import LedgerNote, Outcome, Page
 from receiver.domain.rows import ItemRow, MessageRow, NoticeView, WorkRow
-from receiver.domain.status import ItemStatus
+from receiver.domain.status import FINAL, ItemStatus
 from receiver.domain.telling import tell
 from receiver.quarantine.directions import Affected, apply_direction, apply_item_decision
 from receiver.resolution.resolve import (
@@ -58,7 +58,7 @@ def resolve(work: WorkRow, tools: Tools) -> Step:
 def _verify_again(view: NoticeView, tools: Tools) -> str | None:
     """The web side could write anything into the database; the worker believes the signature alone."""
     messages: list[MessageRow] = []
-    if any(item.status is ItemStatus.RECEIVED for item in view.items):
+    if unresolved(view):
         messages.append(tools.reads.load_message(view.notice.message_id))
     messages += [tools.reads.load_message(d.message_id) for d in view.directions if d.applied_at is None]
     for message in messages:
@@ -120,7 +120,8 @@ def unresolved(view: NoticeView) -> list[ItemRow]:
         for item in view.items
         if item.withdrawn_at is None
         and item.canonical is None
-        and (item.status is ItemStatus.RECEIVED or (item.status is ItemStatus.REVIEW and item.approved_by is not None))
+        and item.status not in (*FINAL, ItemStatus.NEEDS_INFORMATION)
+        and (item.status is not ItemStatus.REVIEW or item.approved_by is not None)
     ]
 
 
@@ -132,8 +133,9 @@ def _resolve_items(work: WorkRow, view: NoticeView, tools: Tools) -> Step:
     for item in unresolved(view):
         try:
             answer = _ask(item, view, tools, writer, paused)
-        except Retryable as exc:
+        except StoreAwayError as exc:
             wait = wait or try_again(work, str(exc), now=tools.now(), after_seconds=exc.after_seconds)
+            out = out.plus(writer.deny_meanwhile(exc.question))
             continue
         if isinstance(answer, Outcome):
             out = out.plus(answer)
@@ -173,7 +175,18 @@ def _ask(item: ItemRow, view: NoticeView, tools: Tools, writer: CaseWriter, paus
     judgement = first_judgement(question)
     if judgement.course is not Course.OBSERVE:
         return Answer(question=question, judgement=judgement)
-    return observe(question, tools)
+    try:
+        return observe(question, tools)
+    except Retryable as exc:
+        raise StoreAwayError(exc, question) from exc
+
+
+class StoreAwayError(Exception):
+    """The store does not say what stands there; denying the exact URL need not wait for that."""
+
+    def __init__(self, away: Retryable, question: Question) -> None:
+        super().__init__(str(away))
+        self.after_seconds, self.question = away.after_seconds, question
 
 
 def observe(question: Question, tools: Tools) -> Answer:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from adapters.contract import CacheAdapter, GateAdapter, StorageAdapter
 from receiver.domain.clock import Clock, to_micros
+from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import Outside, Reads, Sender, Vault
@@ -37,6 +38,8 @@ class Tools:
     keyed_hash: Callable[[str], str]
     """HMAC under the data key, as hexadecimal text."""
     early: EarlyLooks
+    may_act: Callable[[], bool] = lambda: True
+    """False while our sign of life is overdue: others may hold our rows already, so no act is begun."""
 
     def now(self) -> int:
         return to_micros(self.clock.now())
@@ -44,6 +47,19 @@ class Tools:
     def issuer(self, issuer: str) -> IssuerPolicy:
         """An issuer that was taken out of the settings may do nothing any more."""
         return self.policy.issuers.get(issuer) or IssuerPolicy(id=issuer)
+
+
+PAUSED_LOOK_SECONDS = 15
+
+
+def paused(work: WorkRow, scopes: Collection[str], tools: Tools) -> Outcome | None:
+    """Wait, where the operator paused one of these: nothing is begun, nothing is forgotten."""
+    found = sorted({pause.scope for pause in tools.reads.pauses()} & {"all", *scopes})
+    if not found:
+        return None
+    due = tools.now() + PAUSED_LOOK_SECONDS * 1_000_000
+    waiting = replace(move(work, work.state, due_at=due), last_error=f"paused by the operator ({found[0]})")
+    return Outcome(work=waiting)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, select
 
 from receiver.domain.ports import CaseLine, ItemLine, KeyOverlay, PageRow
 from receiver.domain.rows import CaseRow, DecisionRow, EventRow, ItemRow, NoticeRow, PauseRow, WorkRow
-from receiver.domain.status import Evidence, Exposure, Track
+from receiver.domain.status import Evidence, Exposure, ItemStatus, Track
 from receiver.store import tables
 from receiver.store.reads import Finder
 from receiver.store.rowmaker import build
@@ -19,12 +19,24 @@ OPEN = "open_"
 """In place of an exposure state: every case that is not closed."""
 
 
+_WAITING = (ItemStatus.RECEIVED, ItemStatus.REVIEW, ItemStatus.FAILED, ItemStatus.REAPPEARED)
+
+
 class Lists(Finder):
-    def notices_with_undelivered(self, limit: int) -> tuple[str, ...]:
-        event = tables.event.c
-        query = select(event.notice).where(event.delivered_at.is_(None), event.dead_at.is_(None)).distinct()
+    def sleeping_letters(self, issuers: Collection[str], *, after: str | None, limit: int) -> tuple[str, ...]:
+        event, notice, work = tables.event.c, tables.notice.c, tables.work.c
+        waits = exists().where(event.notice == notice.id, event.delivered_at.is_(None), event.dead_at.is_(None))
+        due = exists().where(work.track == Track.DELIVER.value, work.subject == notice.id, work.due_at.is_not(None))
+        query = select(notice.id).where(notice.issuer.in_(issuers), waits, ~due, *_after(notice.id, after))
         with self._db.read() as conn:
-            return tuple(conn.execute(query.order_by(event.notice).limit(limit)).scalars())
+            return tuple(conn.execute(query.order_by(notice.id).limit(limit)).scalars())
+
+    def late_notices(self, now: int, *, after: str | None, limit: int) -> tuple[str, ...]:
+        item, notice = tables.item.c, tables.notice.c
+        open_item = exists().where(item.notice == notice.id, item.status.in_([s.value for s in _WAITING]))
+        query = select(notice.id).where(notice.deadline_at < now, open_item, *_after(notice.id, after))
+        with self._db.read() as conn:
+            return tuple(conn.execute(query.order_by(notice.id).limit(limit)).scalars())
 
     def pauses(self) -> tuple[PauseRow, ...]:
         with self._db.read() as conn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, or_, select, tuple_, update
@@ -99,6 +99,22 @@ class WorkQueue(Part):
         with self._db.write(durable=False) as conn:
             rows = [build(self._codec, WorkRow, row) for row in conn.execute(taken).mappings()]
         return sorted(rows, key=lambda row: (row.due_at or 0, row.subject))
+
+    def leases_of(self, worker: str) -> frozenset[tuple[Track, str, int]]:
+        """Track, subject and epoch of every row this worker holds."""
+        work = tables.work.c
+        with self._db.read() as conn:
+            rows = conn.execute(select(work.track, work.subject, work.epoch).where(work.owner == worker))
+            return frozenset((Track(track), subject, epoch) for track, subject, epoch in rows)
+
+    def give_back(self, worker: str, leases: Collection[tuple[Track, str, int]]) -> int:
+        """Free rows that were leased to us and that nobody here works on; returns how many."""
+        work, freed = tables.work, 0
+        with self._db.write() as conn:
+            for track, subject, epoch in leases:
+                mine = (work.c.track == track.value, work.c.subject == subject, work.c.epoch == epoch)
+                freed += conn.execute(update(work).where(work.c.owner == worker, *mine).values(owner=None)).rowcount
+        return freed
 
     def next_due(self, tracks: Sequence[Track]) -> int | None:
         """When the next row that nobody holds falls due, on the database's clock; None when none ever will."""

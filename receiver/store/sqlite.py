@@ -7,6 +7,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from receiver.store.wake import SocketListener, call_sockets
 
 _BUSY_SECONDS = 5.0
 _LOCK_SECONDS = 30.0
+_LOCK_POLL_SECONDS = 0.0005
+"""A transaction takes a few milliseconds; the kernel's own waiting has no time limit."""
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 56
 _PAGE_CACHE_KIB = 16_384
@@ -43,13 +46,26 @@ class WriteLock:
         if not self._threads.acquire(timeout=_LOCK_SECONDS):
             raise StoreUnavailableError("another writer holds the database file; try again later")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._take_file()
             try:
                 yield
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
             self._threads.release()
+
+    def _take_file(self) -> None:
+        """A writer that was stopped while it holds the lock must not hang everybody else: they hear 503 in time."""
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailableError("another process holds the database file; try again later") from None
+                time.sleep(_LOCK_POLL_SECONDS)
+            else:
+                return
 
     def close(self) -> None:
         os.close(self._file)

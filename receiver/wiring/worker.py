@@ -139,7 +139,7 @@ class BuiltWorker:
 
     def reload(self, config: Config) -> None:
         """All or nothing: whatever cannot be built leaves the old settings in force."""
-        self.worker.tools = build_tools(config, self.store)
+        self.worker.use(build_tools(config, self.store))
 
 
 def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
@@ -173,6 +173,7 @@ def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
         store,
         committer,
         page_again_minutes=config.policy.page_again_minutes,
+        issuers=[issuer.id for issuer in config.issuers if issuer.callback_url is not None],
         others=(
             Sweep(name="vault_orphans", every_seconds=3600, job=lambda: _sweep_vault(vault, store)),
             *directories.sweeps(),

@@ -51,7 +51,7 @@ MAY_IMPORT: Mapping[str, frozenset[str] | str] = {
     "receiver.api": rooms("domain services"),
     "receiver.admin": rooms("domain services"),
     "receiver.client": rooms("domain net verification"),
-    "receiver.demo": rooms("domain net verification"),
+    "receiver.demo": rooms("domain net verification client vault"),
     "receiver.config": rooms("domain") | {"adapters.registry"},
     "receiver.wiring": (
         BASE | STAGES | TOOL_ROOMS | rooms("pipeline engine services config") | {"adapters.registry", "adapters.http"}

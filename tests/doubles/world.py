@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from receiver.domain.ports import SealResult, SentResponse
 from receiver.domain.rows import CaseView, EventRow, NoticeView, WorkRow
 from receiver.domain.status import Track
 from receiver.domain.web import Look, LookTarget, Seen
+from receiver.engine.lanes import plan
 from receiver.pipeline import Tools, advance
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import Route, RouteTable
@@ -92,6 +93,9 @@ class MemoryVault:
     def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
         body = self.sealed[payload_ref.removesuffix(".age")]
         return hashlib.sha256(b"sealed" + body).hexdigest() == sha256_sealed
+
+    def check_header(self, header_ref: str) -> bool:
+        return header_ref.removesuffix(".header") in self.sealed
 
     def probe(self) -> tuple[str, ...]:
         return ()
@@ -165,7 +169,7 @@ class World:
             caches={"cache": self.cache},
             vault=self.vault,
             outside=self.visitor,
-            sender=self.mailbox,
+            sender_for=lambda _issuer: self.mailbox,
             sign_callback=lambda _url, headers, _body: headers,
             verify_stored=self.verify,
             keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
@@ -189,8 +193,8 @@ class World:
         url = canonical_url(raw)
         if self.gate.refuses(url.host, url.request_target.encode()):  # type: ignore[attr-defined]  # the memory gate
             return None
-        cached = self.cache.fetch(url.url)  # type: ignore[attr-defined]  # the memory cache
-        return cached
+        found: bytes | None = self.cache.fetch(url.url)  # type: ignore[attr-defined]  # the memory cache
+        return found
 
     def origin(self, raw: str) -> bytes | None:
         url = canonical_url(raw)
@@ -305,8 +309,8 @@ class World:
         while taken < steps:
             rows = [
                 row
-                for track in Track
-                for priority in (0, 1, 2, 3, 8, 9)
+                for lane in plan()
+                for track, priority in lane.classes
                 for row in self.db.claim(self.worker, track, priority, 10)
             ]
             if not rows:
@@ -330,6 +334,11 @@ class World:
             more.insert(0, replace(work, state=move.state))
         return more
 
+    def reboot(self) -> None:
+        """A new process in the same place, as after a crash: nothing that was in memory only is left."""
+        self.worker = self.db.register_worker("node", "slot", new_id(), 1, "")
+        self.rebuild()
+
     def later(self, **delta: float) -> None:
         """Let time pass, for us and for the database."""
         self.clock.move(**delta)
@@ -351,6 +360,10 @@ class World:
         (case,) = view.claims[view.items[item].id]
         return self.db.load_case(case)
 
+    def cases_of(self, notice: str, item: int = 0) -> list[CaseView]:
+        view = self.notice(notice)
+        return [self.db.load_case(case) for case in view.claims[view.items[item].id]]
+
     def told(self, notice: str) -> list[tuple[int, str]]:
         """Sequence and status of every event, `received` ones left out."""
         return [(e.sequence, e.status.value) for e in self.events(notice) if e.status != "received"]
@@ -366,8 +379,6 @@ class _Inline(ThreadPoolExecutor):
         super().__init__(max_workers=1)
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        from concurrent.futures import Future
-
         future: Future[Any] = Future()
         future.set_result(fn(*args, **kwargs))
         return future
@@ -398,7 +409,7 @@ def make_world(folder: Path, db: SqlStore | None = None, **policy: Any) -> World
         db = open_store(f"sqlite:///{folder / 'world.db'}", data_key=b"k" * 32, data_dir=folder, create=True)
     backend: Any = db._db.backend
     backend.now = lambda: literal(to_micros(clock.now()))
-    cache = MemoryCache(origin=lambda url: world.origin(url))
+    cache = MemoryCache(origin=lambda url: world.origin(url))  # noqa: PLW0108 - the world is made below
     world = World(
         db=db,
         clock=clock,

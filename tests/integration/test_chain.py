@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import AdapterError, Retryable
+from adapters.contract import AdapterError, Changed, PurgeStatus, PurgeTicket, Retryable, Unsupported
 from receiver.domain.errors import VaultError
-from receiver.domain.outcome import Insert, Outcome, Table
+from receiver.domain.outcome import Insert, Outcome, Table, Update, Wake
 from receiver.domain.status import Track
 from receiver.store import SqlStore
 from tests.doubles.world import HOST, World, make_world
@@ -370,11 +370,158 @@ def test_gate_away_does_not_delay_the_block(world: World, monkeypatch: pytest.Mo
     notice = world.notify(url)
     world.run()
     assert world.origin(url) is None
-    assert world.statuses(notice) == ["received"]
-    assert "gate is away" in (world.case_of(notice).exposure.last_error or "")
+    assert world.statuses(notice) == ["disabled"]
+    assert not world.gate.refuses(HOST, b"/a.jpg")
     monkeypatch.setattr(world.gate, "_deny", deny)
     world.later(minutes=20)
     world.run()
+    assert world.gate.refuses(HOST, b"/a.jpg")
+    assert world.told(notice) == [(2, "disabled")]
+
+
+def test_gate_that_cannot_deny_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*args: Any) -> Any:
+        raise Unsupported("URLs this long")
+
+    url = world.put("/a.jpg", BODY)
+    monkeypatch.setattr(world.gate, "_deny", never)
+    notice = world.notify(url)
+    world.run()
+    assert world.origin(url) is None
+    assert world.statuses(notice) == ["disabled"]
+    assert world.events(notice)[-1].data["residual"] == ["gate_not_denying: edge"]
+    assert "gate.failed" in [p.kind for p in world.db.open_pages(10)]
+
+
+def test_url_alone_waits_for_its_gate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any) -> Any:
+        raise Retryable("gate is away")
+
+    deny = world.gate._deny
+    monkeypatch.setattr(world.gate, "_deny", away)
+    notice = world.notify("https://gate.example.net/gallery.php?id=7")
+    world.run()
+    assert world.statuses(notice) == ["received"]
+    assert "gate is away" in (world.case_of(notice).exposure.last_error or "")
+    for _ in range(8):
+        world.later(minutes=5)
+        world.run()
+    assert (world.statuses(notice), world.reasons(notice)) == (["failed"], ["unconfirmed"])
+    monkeypatch.setattr(world.gate, "_deny", deny)
+    world.later(minutes=20)
+    world.run()
+    assert [s for _, s in world.told(notice)] == ["failed", "disabled"]
+
+
+def test_writer_in_a_loop_cannot_hold_the_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*args: Any) -> Any:
+        raise Changed("rewritten")
+
+    url = world.put("/a.jpg", BODY)
+    monkeypatch.setattr(world.store, "_block", changed)
+    notice = world.notify(url)
+    assert world.run(steps=40) < 40
+    assert world.public_get(url) is None
+    assert world.statuses(notice) == ["received"]
+
+
+def test_stale_agreement_releases_nothing(world: World) -> None:
+    url, first = down(world)
+    world.direct(first, "withdraw")
+    world.run()
+    world.later(minutes=1)
+    second = world.notify(url, issuer="ncmec")
+    world.run()
+    (asked,) = world.db.list_decisions("asked", limit=10)
+    world.commit(
+        Outcome(
+            changes=(Update(table=Table.DECISION, where={"id": asked.id}, values={"state": "approved"}),),
+            wakes=(Wake(track=Track.EXPOSURE, subject=asked.case or ""),),
+        )
+    )
+    world.run()
+    assert world.statuses(second) == ["disabled"]
+    assert world.public_get(url) is None
+    assert "release.stale" in [p.kind for p in world.db.open_pages(10)]
+
+
+def test_pause_stops_removals_too(tmp_path: Path, store: SqlStore) -> None:
+    world = make_world(tmp_path, store, remove_after_days=1)
+    _, notice = down(world)
+    pause = Insert(table=Table.PAUSE, values={"scope": "all", "actor": "ann", "since_at": 1})
+    world.commit(Outcome(changes=(pause,)))
+    world.later(days=3)
+    world.run()
+    assert world.memory.removed == {}
+    assert world.statuses(notice) == ["disabled"]
+
+
+def test_removal_waits_while_people_decide(tmp_path: Path, store: SqlStore) -> None:
+    world = make_world(tmp_path, store, remove_after_days=1)
+    _, notice = down(world)
+    world.decide("release", case=world.case_of(notice).case.id, state="asked")
+    world.later(days=3)
+    world.run()
+    assert world.memory.removed == {}
+
+
+def test_bad_seal_bars_the_removal(tmp_path: Path, store: SqlStore) -> None:
+    world = make_world(tmp_path, store, remove_after_days=1)
+    _, notice = down(world)
+    world.vault.sealed = dict.fromkeys(world.vault.sealed, b"other")
+    world.later(days=3)
+    world.run()
+    assert world.memory.removed == {}
+    assert world.case_of(notice).evidence.state == "stuck"
+    assert "evidence.stuck" in [p.kind for p in world.db.open_pages(10)]
+
+
+def test_in_place_makes_no_copy(tmp_path: Path, store: SqlStore) -> None:
+    world = make_world(tmp_path, store, preserve="in_place", remove_after_days=0)
+    _, notice = down(world)
+    world.later(days=3)
+    world.run()
+    assert world.vault.sealed == {}
+    assert world.memory.removed == {}
+    assert world.case_of(notice).evidence.state == "sealed"
+
+
+def test_preserving_a_page_needs_more_to_go_on(world: World) -> None:
+    notice = world.notify(
+        "https://gate.example.net/gallery.php?id=7", handling={"act": "preserve_only", "police_reference": "P-1"}
+    )
+    world.run()
+    assert world.reasons(notice) == ["nothing_to_preserve"]
+    assert not world.gate.refuses("gate.example.net", b"/gallery.php?id=7")
+
+
+def test_preserving_never_denies_meanwhile(world: World) -> None:
+    url = world.put("/a.jpg", BODY)
+    world.memory.link_as_customer(b"acme/a.jpg", b"other/b.jpg")
+    notice = world.notify(url, handling={"act": "preserve_only", "police_reference": "P-1"})
+    world.run()
+    assert world.reasons(notice) == ["shared"]
+    assert world.public_get(url) == BODY
+
+
+def test_purge_that_failed_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    purge = world.cache._purge
+
+    def lost(keys: Any, op_id: str) -> PurgeTicket:
+        asked.append(op_id)
+        return PurgeTicket(op_id=op_id, status=PurgeStatus.PENDING)
+
+    monkeypatch.setattr(world.cache, "_purge", lost)
+    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.FAILED)
+    url = world.put("/a.jpg", BODY)
+    notice = world.notify(url)
+    world.run()
+    monkeypatch.setattr(world.cache, "_purge", purge)
+    for _ in range(3):
+        world.later(minutes=5)
+        world.run()
+    assert len(set(asked)) >= 1
     assert world.statuses(notice) == ["disabled"]
 
 
@@ -393,9 +540,24 @@ def test_store_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch,
     world.later(minutes=20)
     world.run()
     assert world.statuses(notice) == ["disabled"]
-    case = world.case_of(notice)
+    assert world.origin(url) is None
+    (case,) = [case for case in world.cases_of(notice) if case.case.adapter == "www"]
     assert case.evidence.state == "sealed"
     assert len([a for a in case.acts if a.kind == "block"]) == 1
+
+
+def test_gates_do_not_wait_for_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any) -> Any:
+        raise ConnectionError
+
+    url = world.put("/a.jpg", BODY)
+    monkeypatch.setattr(world.store, "_observe", away)
+    notice = world.notify(url)
+    world.run()
+    assert world.public_get(url) is None
+    assert world.origin(url) == BODY
+    assert world.statuses(notice) == ["disabled"]
+    assert world.events(notice)[-1].data["residual"] == ["resource_not_identified"]
 
 
 def test_vault_away_is_waited_for(world: World) -> None:
