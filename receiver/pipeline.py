@@ -6,10 +6,10 @@
                     └────────▶ evidence    `evidence`  sealed, read back; later, and only then, removed
                           ─▶ report        `deliver`   every change told to the issuer, signed, in order
 
-The database is the queue: each line is a track with one row of `work` for each notice or case. A worker leases a row that
-is due, takes one step, and commits what came of it together with the intent of the next. Steps act through the ports in
-`Tools` and return values; nothing is written but by the commit. Whatever a crash interrupts is found by its journalled
-intent and finished with the same operation id.
+The database is the queue: each line is a track with one row of `work` for each notice or case. A worker leases a row
+that is due, takes one step, and commits what came of it together with the intent of the next. Steps act through the
+ports in `Tools` and return values; nothing is written but by the commit. Whatever a crash interrupts is found by its
+journalled intent and finished with the same operation id.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def sealed(
 
 
 def held_in_place(ctx: Context, freeze: FreezeReceipt | None) -> Outcome:
-    """V2 for hosts whose counsel wants no copy made: the block and the lock in the customer's store are the evidence."""
+    """V2 for hosts whose counsel wants no copy made: the block and the lock at the store are the evidence."""
     note = ctx.note("evidence.held_in_place", frozen=freeze.promised if freeze else False)
     return Outcome(work=move(ctx.view.evidence, Evidence.SEALED), notes=(note,))
 

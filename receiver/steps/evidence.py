@@ -172,7 +172,7 @@ def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
 
 
 def _bad_seals(view: CaseView, tools: Tools) -> int:
-    """Seals that the removal rests on and that the vault does not give back whole; the last look before the copy goes."""
+    """Seals that the removal rests on and that do not read back whole: the last look before the copy goes."""
     named = {seal["id"] for act in pending(view, Track.EVIDENCE) for seal in act.intent["seals"]}
     seals = [seal for seal in view.seals if seal.id in named]
     whole = [

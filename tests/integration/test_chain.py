@@ -116,7 +116,9 @@ def test_doubtful_urls_do_nothing(world: World, url: str, status: str, reason: s
     assert world.origin(f"https://{HOST}/style.css") == BODY
 
 
-@pytest.mark.parametrize(("category", "reason"), [("npi", "category_review"), ("ncii", "shadow"), ("xx", "category_refuse")])
+@pytest.mark.parametrize(
+    ("category", "reason"), [("npi", "category_review"), ("ncii", "shadow"), ("xx", "category_refuse")]
+)
 def test_category_that_needs_a_person_waits(world: World, category: str, reason: str) -> None:
     url = world.put("/a.jpg", BODY)
     notice = world.notify(url, category=category)
@@ -562,7 +564,7 @@ def test_gates_do_not_wait_for_the_store(world: World, monkeypatch: pytest.Monke
 
 def test_vault_away_is_waited_for(world: World) -> None:
     world.vault.broken = VaultError("full")
-    url, notice = down(world)
+    _, notice = down(world)
     assert world.case_of(notice).evidence.state == "seal"
     world.vault.broken = None
     world.later(minutes=20)
