@@ -25,18 +25,30 @@ _WAITING = (ItemStatus.RECEIVED, ItemStatus.REVIEW, ItemStatus.FAILED, ItemStatu
 class Lists(Finder):
     def sleeping_letters(self, issuers: Collection[str], *, after: str | None, limit: int) -> tuple[str, ...]:
         event, notice, work = tables.event.c, tables.notice.c, tables.work.c
-        waits = exists().where(event.notice == notice.id, event.delivered_at.is_(None), event.dead_at.is_(None))
-        due = exists().where(work.track == Track.DELIVER.value, work.subject == notice.id, work.due_at.is_not(None))
-        query = select(notice.id).where(notice.issuer.in_(issuers), waits, ~due, *_after(notice.id, after))
+        due = exists().where(
+            work.track == Track.DELIVER.value, work.subject == event.notice, work.due_at.is_not(None)
+        )
+        query = (
+            select(event.notice)
+            .join(tables.notice, notice.id == event.notice)
+            .where(event.delivered_at.is_(None), event.dead_at.is_(None), notice.issuer.in_(issuers), ~due)
+            .where(*_after(event.notice, after))
+            .distinct()
+        )
         with self._db.read() as conn:
-            return tuple(conn.execute(query.order_by(notice.id).limit(limit)).scalars())
+            return tuple(conn.execute(query.order_by(event.notice).limit(limit)).scalars())
 
     def late_notices(self, now: int, *, after: str | None, limit: int) -> tuple[str, ...]:
         item, notice = tables.item.c, tables.notice.c
-        open_item = exists().where(item.notice == notice.id, item.status.in_([s.value for s in _WAITING]))
-        query = select(notice.id).where(notice.deadline_at < now, open_item, *_after(notice.id, after))
+        query = (
+            select(item.notice)
+            .join(tables.notice, notice.id == item.notice)
+            .where(item.status.in_([s.value for s in _WAITING]), notice.deadline_at < now)
+            .where(*_after(item.notice, after))
+            .distinct()
+        )
         with self._db.read() as conn:
-            return tuple(conn.execute(query.order_by(notice.id).limit(limit)).scalars())
+            return tuple(conn.execute(query.order_by(item.notice).limit(limit)).scalars())
 
     def pauses(self) -> tuple[PauseRow, ...]:
         with self._db.read() as conn:

@@ -341,8 +341,15 @@ def test_events_number_and_wake_delivery(store: SqlStore) -> None:
     assert result.sequences == {item: 3}
     waiting = store.undelivered(notice, 10)
     assert [one.sequence for one in waiting] == [2, 3]
-    assert store.notices_with_undelivered(5) == (notice,)
-    assert store.load_work(Track.DELIVER, notice) is not None
+    work = store.load_work(Track.DELIVER, notice)
+    assert work is not None
+    assert work.due_at is not None
+    assert store.sleeping_letters(["iwf"], after=None, limit=5) == ()
+    asleep = Update(table=Table.WORK, where={"track": "deliver", "subject": notice}, values={"due_at": None})
+    commit(store, Outcome(changes=(asleep,)))
+    assert store.sleeping_letters(["iwf"], after=None, limit=5) == (notice,)
+    assert store.sleeping_letters(["ncmec"], after=None, limit=5) == ()
+    assert store.sleeping_letters(["iwf"], after=notice, limit=5) == ()
     now = store.now()
     done = Update(table=Table.EVENT, where={"id": waiting[0].id}, values={"delivered_at": now})
     dead = Update(table=Table.EVENT, where={"id": waiting[1].id}, values={"dead_at": now})
@@ -460,3 +467,13 @@ def test_delivery_row_says_deliver(store: SqlStore) -> None:
     row = store.load_work(Track.DELIVER, notice)
     assert row is not None
     assert (row.state, row.priority) == ("deliver", 2)
+
+
+def test_late_notices_are_found_once(store: SqlStore) -> None:
+    outcome, notice, _ = notice_outcome(items=3)
+    commit(store, outcome)
+    deadline = Update(table=Table.NOTICE, where={"id": notice}, values={"deadline_at": 1000})
+    commit(store, Outcome(changes=(deadline,)))
+    assert store.late_notices(1001, after=None, limit=5) == (notice,)
+    assert store.late_notices(1000, after=None, limit=5) == ()
+    assert store.late_notices(1001, after=notice, limit=5) == ()

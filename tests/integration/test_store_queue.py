@@ -199,3 +199,14 @@ def test_used_nonce_refuses_second_use(store: SqlStore) -> None:
     outcome = Outcome(changes=(Insert(table=Table.NONCE, values=nonce_values("iwf", "same")),))
     results = store.commit([outcome, outcome])
     assert [result.error is None for result in results] == [True, False]
+
+
+def test_strays_are_given_back(store: SqlStore) -> None:
+    me = store.register_worker("n", "worker", "b", 1, "x")
+    due(store, "kept", "stray")
+    rows = {row.subject: row for row in store.claim(me, Track.DELIVER, 2, 5)}
+    leases = store.leases_of(me)
+    assert {subject for _, subject, _ in leases} == {"kept", "stray"}
+    stray = (Track.DELIVER, "stray", rows["stray"].epoch)
+    assert store.give_back(me, [stray, (Track.DELIVER, "kept", rows["kept"].epoch - 1)]) == 1
+    assert [row.subject for row in store.claim(me, Track.DELIVER, 2, 5)] == ["stray"]
