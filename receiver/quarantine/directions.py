@@ -14,7 +14,7 @@ from receiver.domain.rows import CaseView, DecisionRow, DirectionRow, ItemRow, N
 from receiver.domain.status import DOWN, FINAL, PRIORITY, Act, Evidence, ItemStatus, Track, Want
 from receiver.domain.telling import facts_of, tell
 from receiver.domain.want import want
-from receiver.quarantine.exposure import REFUSED_REASON
+from receiver.quarantine.releasing import REFUSED_REASON
 
 WITHDRAWAL = "withdrawal"
 

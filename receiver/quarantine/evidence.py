@@ -18,7 +18,7 @@ from receiver.domain.rows import ActRow, CaseView, ItemRow, NoticeRow, WorkRow
 from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Want
 from receiver.domain.telling import MICROS, facts_of, tell
 from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, live_acts, may_remove, standing
-from receiver.quarantine.exposure import Context
+from receiver.quarantine.course import Context
 from receiver.quarantine.journal import Done, ended, intend, last_block
 
 UNSTABLE_AFTER_ATTEMPTS = 5

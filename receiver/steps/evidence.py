@@ -31,8 +31,8 @@ from receiver.domain.rows import ActRow, CaseView, WorkRow
 from receiver.domain.status import URL_ADAPTER, Evidence, Track, Want
 from receiver.domain.want import held_blocks, want
 from receiver.quarantine import evidence as decide
+from receiver.quarantine.course import Context
 from receiver.quarantine.evidence import Sealed
-from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, pending
 from receiver.steps.hands import ref_of, store_of
 from receiver.steps.tools import Step, Tools, paused

@@ -24,7 +24,9 @@ from receiver.domain.outcome import Outcome, Page, Table, Update, Wake, WorkMove
 from receiver.domain.rows import CaseView, WorkRow
 from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Act, Evidence, Exposure, Track, Verdict, Want
 from receiver.domain.want import MICROS_PER_DAY, held_blocks, leave_until, live_acts, standing, undecided_conflict, want
+from receiver.quarantine import confirming, course, releasing
 from receiver.quarantine import exposure as decide
+from receiver.quarantine.course import Context
 from receiver.quarantine.directions import (
     apply_release,
     ask_release,
@@ -33,7 +35,6 @@ from receiver.quarantine.directions import (
     nobody_asked,
     released,
 )
-from receiver.quarantine.exposure import Context
 from receiver.quarantine.journal import Done, deny_intents, last_block, pending
 from receiver.quarantine.watching import should_purge
 from receiver.steps.hands import look_at, perform_all, ref_of, store_of
@@ -73,9 +74,9 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
         outcome = STATES[Exposure(view.exposure.state)](ctx, wanted, good, tools)
     except Retryable as exc:
         # The receipts just got are dropped: the same op_ids give the same ones next time.
-        return Step(outcome=decide.waiting(ctx, [], f"{view.case.adapter}: {exc}", exc.after_seconds))
+        return Step(outcome=course.waiting(ctx, [], f"{view.case.adapter}: {exc}", exc.after_seconds))
     except AdapterError as exc:
-        return Step(outcome=decide.broken(ctx, [], f"{view.case.adapter}: {exc}"))
+        return Step(outcome=course.broken(ctx, [], f"{view.case.adapter}: {exc}"))
     if outcome.work is not None and outcome.work.state in (Exposure.WATCH, Exposure.OPEN):
         tools.early.forget(case)
     return Step(outcome=_with_want(ctx, wanted, outcome))
@@ -132,13 +133,13 @@ def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
     bad = next((d for d in done if d.error is not None and not _may_wait(ctx, d)), None)
     waiting = next((d for d in good if d.pending), None)
     if bad is None:
-        return decide.waiting(ctx, good, "a cache has not finished purging", 1.0) if waiting else None
+        return course.waiting(ctx, good, "a cache has not finished purging", 1.0) if waiting else None
     error = bad.error
     if isinstance(error, Retryable):
-        return decide.waiting(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}", error.after_seconds)
+        return course.waiting(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}", error.after_seconds)
     if bad.act.kind == "block" and isinstance(error, Changed | NotFound):
         return decide.block_failed(ctx, good, bad)
-    return decide.broken(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}")
+    return course.broken(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}")
 
 
 def _lame_gate(view: CaseView, done: Done) -> bool:
@@ -173,7 +174,7 @@ def _idle(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
     if wanted is Want.DOWN:
         return decide.begin(ctx)
     if wanted is Want.UP and released(view):
-        return decide.release(ctx)
+        return releasing.release(ctx)
     if wanted is not Want.LEAVE:
         return Outcome(work=move(view.exposure, view.exposure.state))
     until = leave_until(view, keep_up_decide_minutes=ctx.policy.keep_up_decide_minutes)
@@ -181,25 +182,25 @@ def _idle(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
     if undecided_conflict(view):
         words = "one issuer asks to leave it up, another to take it down; without a decision it goes down"
         idle = idle.plus(Outcome(pages=(Page(kind="preserve.conflict", subject=view.case.id, text=words),)))
-    return idle.plus(decide.start_sealing(ctx)) if view.evidence.state == Evidence.WAIT else idle
+    return idle.plus(course.start_sealing(ctx)) if view.evidence.state == Evidence.WAIT else idle
 
 
 def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     view = ctx.view
     if wanted is Want.NONE or (wanted is Want.LEAVE and not live_acts(view, "block", "deny")):
-        return Outcome(work=move(view.exposure, Exposure.IDLE, keep=True), changes=tuple(decide.kept(ctx, done)))
+        return Outcome(work=move(view.exposure, Exposure.IDLE, keep=True), changes=tuple(course.kept(ctx, done)))
     if wanted is Want.UP and released(view):
-        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.release(_reread(ctx, done)))
+        return Outcome(changes=tuple(course.kept(ctx, done))).plus(releasing.release(_reread(ctx, done)))
     if view.case.adapter == URL_ADAPTER:
         return decide.denied(ctx, done, None)
     try:
         seen = store_of(view, tools).observe(ref_of(view))
     except Retryable as exc:
-        return decide.waiting(ctx, done, f"observe at {view.case.adapter}: {exc}", exc.after_seconds)
+        return course.waiting(ctx, done, f"observe at {view.case.adapter}: {exc}", exc.after_seconds)
     unheard = [a for a in pending(_reread(ctx, done).view, Track.EXPOSURE) if a.kind == "deny" and a.receipt is None]
     if seen.presence is not Presence.PRESENT and unheard:
         # Nothing to block meanwhile; and what a gate may have denied unheard could not be taken back.
-        return decide.waiting(ctx, done, "a gate is away, and the store holds nothing to block", 0.0)
+        return course.waiting(ctx, done, "a gate is away, and the store holds nothing to block", 0.0)
     return decide.denied(ctx, done, seen)
 
 
@@ -222,7 +223,7 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         state = store_of(view, tools).origin_state(ref_of(view), receipt)
     except Retryable as exc:
         # The block's receipt is not kept yet: the same op_id gives the same receipt next time.
-        return decide.waiting(ctx, [], f"origin_state at {view.case.adapter}: {exc}", exc.after_seconds)
+        return course.waiting(ctx, [], f"origin_state at {view.case.adapter}: {exc}", exc.after_seconds)
     if state.origin is Origin.REPLACED:
         return decide.blocked(ctx, done, receipt, state).plus(decide.deny_again(ctx, "something new stands there"))
     return decide.blocked(ctx, done, receipt, state)
@@ -245,35 +246,35 @@ def _kept_down(view: CaseView, tools: Tools) -> frozenset[str]:
 def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     view = ctx.view
     if wanted is Want.UP and released(view):
-        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.release(_reread(ctx, done)))
+        return Outcome(changes=tuple(course.kept(ctx, done))).plus(releasing.release(_reread(ctx, done)))
     joined = deny_intents(view, now=ctx.now)
     if joined:
-        return Outcome(changes=tuple(decide.kept(ctx, done))).plus(decide.purge_again(ctx))
+        return Outcome(changes=tuple(course.kept(ctx, done))).plus(confirming.purge_again(ctx))
     seen = look_at(view, tools, denying=True)
     ctx = replace(ctx, now=tools.now())
-    if wanted is Want.DOWN and decide.worst(seen) is Verdict.UP and _stands_still(view, tools):
+    if wanted is Want.DOWN and course.worst(seen) is Verdict.UP and _stands_still(view, tools):
         return decide.replaced(ctx, done, seen)
-    return decide.confirmed(ctx, done, seen, tools.early.answer(view.case.id))
+    return confirming.confirmed(ctx, done, seen, tools.early.answer(view.case.id))
 
 
 def _watch(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     view = ctx.view
     if wanted is Want.UP and released(view):
-        return decide.release(ctx)
+        return releasing.release(ctx)
     if wanted is Want.DOWN and _stands_again(view, tools):
         return decide.reappeared(ctx)
-    start = decide.watch_started(view, ctx.now)
-    if decide.untold(view) or deny_intents(view, now=ctx.now) or _refills(view, start, ctx.now):
-        return decide.purge_again(ctx)
+    start = course.watch_started(view, ctx.now)
+    if course.untold(view) or deny_intents(view, now=ctx.now) or _refills(view, start, ctx.now):
+        return confirming.purge_again(ctx)
     if view.exposure.due_at is not None and view.exposure.due_at > ctx.now + 1_000_000:
         # Woken for a change that wants nothing of this track.
         return Outcome(work=move(view.exposure, Exposure.WATCH, due_at=view.exposure.due_at, priority=RECHECK_PRIORITY))
     if start + ctx.policy.watch_days * MICROS_PER_DAY <= ctx.now:
         return Outcome(work=move(view.exposure, Exposure.WATCH, priority=RECHECK_PRIORITY))
     seen = look_at(view, tools, denying=True)
-    if decide.worst(seen) is Verdict.UP:
-        return decide.reappeared(ctx, seen) if wanted is Want.DOWN else decide.watched(ctx, done, seen)
-    return decide.confirmed(ctx, done, seen, None)
+    if course.worst(seen) is Verdict.UP:
+        return decide.reappeared(ctx, seen) if wanted is Want.DOWN else confirming.watched(ctx, done, seen)
+    return confirming.confirmed(ctx, done, seen, None)
 
 
 def _refills(view: CaseView, start: int, now: int) -> bool:
@@ -304,12 +305,12 @@ def _stands_still(view: CaseView, tools: Tools) -> bool:
 
 def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     del wanted, tools
-    return decide.allow_the_rest(_reread(ctx, done), done) or decide.unblocked(ctx, done)
+    return releasing.allow_the_rest(_reread(ctx, done), done) or releasing.unblocked(ctx, done)
 
 
 def _stuck(ctx: Context) -> Outcome:
     """Woken, but only a person's `retry` goes on from here; what is known of the trouble stays."""
-    return decide.tell_stuck(ctx).moved(_as_it_was(ctx.view.exposure))
+    return course.tell_stuck(ctx).moved(_as_it_was(ctx.view.exposure))
 
 
 def _as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:

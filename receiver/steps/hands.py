@@ -24,7 +24,7 @@ from receiver.domain.clock import rfc3339
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
 from receiver.domain.web import Look, LookTarget, combine
-from receiver.quarantine.exposure import Seen
+from receiver.quarantine.course import Seen
 from receiver.quarantine.journal import Done, deny_targets
 from receiver.resolution.urls import canonical_url
 from receiver.steps.tools import Tools

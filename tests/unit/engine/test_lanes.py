@@ -1,0 +1,72 @@
+"""Lanes: who shares threads with whom."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from receiver.domain.status import PRIORITY, RECHECK_PRIORITY, SLOW_LANE, Track
+from receiver.engine.lanes import Lane, LanePlan, plan
+from tests.support import wait_until
+
+
+def test_every_class_has_one_lane() -> None:
+    classes = [c for lane in plan() for c in lane.classes]
+    wanted = {*PRIORITY.items(), (Track.DELIVER, SLOW_LANE), (Track.EXPOSURE, RECHECK_PRIORITY)}
+    assert set(classes) == wanted
+    assert len(classes) == len(wanted)
+
+
+@pytest.mark.parametrize(("threads", "fast", "slow"), [(8, 6, 2), (3, 1, 2), (2, 1, 1), (1, 1, 1)])
+def test_failing_peers_have_threads_apart(threads: int, fast: int, slow: int) -> None:
+    lanes = {lane.name: lane.threads for lane in plan(deliver_threads=threads)}
+    assert (lanes["deliver"], lanes["slow"]) == (fast, slow)
+
+
+def test_lane_knows_its_free_threads() -> None:
+    freed, hold = threading.Event(), threading.Event()
+    lane = Lane(LanePlan(name="x", classes=(), threads=2), freed.set)
+    assert (lane.free, lane.busy) == (2, 0)
+    for _ in range(3):
+        lane.run(hold.wait)
+    assert (lane.free, lane.busy) == (0, 3)
+    hold.set()
+    wait_until(lambda: lane.free == 2, "all are free again")
+    assert freed.is_set()
+    lane.close()
+
+
+def test_failed_job_frees_its_thread() -> None:
+    freed = threading.Event()
+    lane = Lane(LanePlan(name="x", classes=(), threads=1), freed.set)
+
+    def fail() -> None:
+        raise RuntimeError
+
+    lane.run(fail)
+    assert freed.wait(5)
+    assert lane.free == 1
+    lane.close()
+
+
+def test_full_lane_delays_no_other() -> None:
+    hold, heard = threading.Event(), threading.Event()
+    slow = Lane(LanePlan(name="slow", classes=(), threads=1), lambda: None)
+    fast = Lane(LanePlan(name="fast", classes=(), threads=1), lambda: None)
+    for _ in range(5):
+        slow.run(hold.wait)
+    fast.run(heard.set)
+    assert heard.wait(5)
+    hold.set()
+    wait_until(lambda: slow.busy == 0, "the slow ones end too")
+    for lane in (slow, fast):
+        lane.close()
+
+
+def test_closed_lane_begins_nothing() -> None:
+    done: list[int] = []
+    lane = Lane(LanePlan(name="x", classes=(), threads=1), lambda: None)
+    lane.close()
+    lane.run(lambda: done.append(1))
+    assert (done, lane.busy) == ([], 0)

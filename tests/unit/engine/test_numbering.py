@@ -1,0 +1,137 @@
+"""The sequencer's thread: a leader numbers, the others wait, and an alarm is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from receiver.domain.errors import LedgerConflictError, ReceiverError, StoreUnavailableError
+from receiver.engine import numbering as module
+from receiver.engine.numbering import Numbering
+from tests.support import wait_until
+
+
+class Signed:
+    problems = ("copy two did not take it",)
+
+
+class Sequencer:
+    """Numbers `batches` times; raises `errors` first, in order."""
+
+    def __init__(self, *errors: Exception, batches: int = 0, due: int = 0) -> None:
+        self.errors, self.batches, self.due = list(errors), batches, due
+        self.rounds = self.checkpoints = 0
+
+    def run_once(self) -> int:
+        self.rounds += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.batches -= 1
+        return int(self.batches >= 0)
+
+    def checkpoint_due(self) -> bool:
+        self.due -= 1
+        return self.due >= 0
+
+    def checkpoint(self) -> Signed:
+        self.checkpoints += 1
+        return Signed()
+
+
+class Leads:
+    """Gives the lead unless `refuse`; counts, so that a test sees a loop that spins."""
+
+    def __init__(self) -> None:
+        self.refuse: Exception | None = None
+        self.free, self.asked, self.released = True, 0, 0
+
+    def __call__(self, _name: str) -> Any:
+        self.asked += 1
+        if self.refuse is not None:
+            raise self.refuse
+        return self if self.free else None
+
+    def held(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        self.released += 1
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROUND_SECONDS", "LEAD_RETRY_SECONDS", "ALARM_RETRY_SECONDS"):
+        monkeypatch.setattr(module, name, 0.01)
+
+
+@contextmanager
+def running(sequencer: Sequencer, leads: Leads, page: Any = None) -> Iterator[list[tuple[str, str]]]:
+    pages: list[tuple[str, str]] = []
+
+    def keep(kind: str, words: str) -> None:
+        pages.append((kind, words))
+
+    numbering = Numbering(sequencer, leads, page or keep)
+    numbering.start()
+    try:
+        yield pages
+    finally:
+        numbering.stop()
+
+
+def test_leader_numbers_and_signs() -> None:
+    sequencer, leads = Sequencer(batches=3, due=1), Leads()
+    with running(sequencer, leads) as pages:
+        wait_until(lambda: sequencer.rounds > 5, "it goes on")
+    assert sequencer.checkpoints == 1
+    assert pages == [("ledger.copy", "copy two did not take it")]
+    assert leads.released == 1
+
+
+def test_others_wait_for_the_lead() -> None:
+    sequencer, leads = Sequencer(batches=1), Leads()
+    leads.free = False
+    with running(sequencer, leads):
+        wait_until(lambda: leads.asked > 2, "it asks again")
+        assert sequencer.rounds == 0
+        leads.free = True
+        wait_until(lambda: sequencer.rounds, "it leads now")
+
+
+def test_unreachable_lead_is_asked_again() -> None:
+    sequencer, leads = Sequencer(), Leads()
+    leads.refuse = StoreUnavailableError("away")
+    with running(sequencer, leads):
+        wait_until(lambda: leads.asked > 2, "it asks again")
+        leads.refuse = None
+        wait_until(lambda: sequencer.rounds, "it leads now")
+
+
+@pytest.mark.parametrize("error", [LedgerConflictError("rival"), StoreUnavailableError("away")])
+def test_lead_is_given_up_without_spinning(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(module, "ROUND_SECONDS", 0.1)
+    sequencer, leads = Sequencer(*[error] * 1000), Leads()
+    with running(sequencer, leads) as pages:
+        wait_until(lambda: sequencer.rounds >= 3, "it tries again")
+    assert leads.asked < 20
+    assert leads.released == leads.asked
+    assert pages == []
+
+
+def test_contradiction_calls_a_person() -> None:
+    sequencer = Sequencer(ReceiverError("the root is another"))
+    with running(sequencer, Leads()) as pages:
+        wait_until(lambda: sequencer.rounds > 2, "it looks again later")
+    assert pages == [("ledger.alarm", "the root is another")]
+
+
+def test_unwritten_page_keeps_the_thread_alive() -> None:
+    def away(_kind: str, _words: str) -> None:
+        raise StoreUnavailableError("away")
+
+    sequencer = Sequencer(ReceiverError("the root is another"))
+    with running(sequencer, Leads(), away):
+        wait_until(lambda: sequencer.rounds > 2, "it goes on")
