@@ -43,8 +43,8 @@ install: $(VENV)/.run ## Put the command takedown-receiver into .venv/bin
 
 lock: $(VENV)/.test ## Choose the newest libraries that fit, with their hashes
 	$(PY) -m pip install --quiet pip-tools
-	$(PY) -m piptools compile $(LOCK_FLAGS) --upgrade --extra postgresql -o requirements.lock pyproject.toml
-	$(PY) -m piptools compile $(LOCK_FLAGS) --extra postgresql --extra test -c requirements.lock \
+	$(PY) -m piptools compile $(LOCK_FLAGS) --upgrade --extra postgresql --extra s3 -o requirements.lock pyproject.toml
+	$(PY) -m piptools compile $(LOCK_FLAGS) --extra postgresql --extra s3 --extra test -c requirements.lock \
 		-o requirements-test.lock pyproject.toml
 
 clean: ## Forget .venv and what runs left behind

@@ -26,7 +26,11 @@ ENTRY_POINT_GROUPS: Mapping[Group, str] = {
     "cache": "takedown_receiver.caches",
 }
 BUILT_IN: Mapping[Group, Mapping[str, str]] = {
-    "storage": {"filesystem": "adapters.filesystem.plugin:PLUGIN", "memory": "adapters.memory:PLUGIN"},
+    "storage": {
+        "filesystem": "adapters.filesystem.plugin:PLUGIN",
+        "memory": "adapters.memory:PLUGIN",
+        "s3": "adapters.s3.plugin:PLUGIN",
+    },
     "gate": {"nginx": "adapters.nginx.plugin:GATE_PLUGIN", "memory": "adapters.memory:GATE_PLUGIN"},
     "cache": {
         "varnish": "adapters.varnish.adapter:PLUGIN",
