@@ -22,8 +22,10 @@ class Slow:
     def __init__(self) -> None:
         self.gate, self.batches = threading.Semaphore(0), list[int]()
         self.trouble: BaseException | None = None
+        self.entered = threading.Event()
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
+        self.entered.set()
         self.gate.acquire()
         self.batches.append(len(outcomes))
         if self.trouble is not None:
@@ -38,7 +40,7 @@ class Slow:
 def gathered(store: Slow, committer: Committer, outcomes: Sequence[Outcome], pool: ThreadPoolExecutor) -> list[object]:
     """Submit all while a first commit is under way, then let everything through."""
     first = pool.submit(committer.submit, Outcome())
-    wait_until(committer._waiting.empty, "the first is being written")
+    wait_until(store.entered.is_set, "the first is being written")
     futures = [pool.submit(committer.submit, outcome) for outcome in outcomes]
     wait_until(lambda: committer._waiting.qsize() == len(outcomes), "all others wait")
     store.let()
@@ -103,7 +105,7 @@ def test_dying_writer_leaves_nobody_waiting(pool: ThreadPoolExecutor) -> None:
     store.trouble = KeyboardInterrupt()
     committer = Committer(store)
     first = pool.submit(committer.submit, Outcome())
-    wait_until(committer._waiting.empty, "the first is being written")
+    wait_until(store.entered.is_set, "the first is being written")
     second = pool.submit(committer.submit, Outcome())
     wait_until(lambda: committer._waiting.qsize() == 1, "the second waits")
     store.let(1)
@@ -118,8 +120,10 @@ def test_dying_writer_leaves_nobody_waiting(pool: ThreadPoolExecutor) -> None:
 def test_close_writes_what_waits(pool: ThreadPoolExecutor) -> None:
     store = Slow()
     committer = Committer(store)
-    futures = [pool.submit(committer.submit, Outcome()) for _ in range(10)]
-    wait_until(lambda: committer._waiting.qsize() >= 9, "they wait")
+    futures = [pool.submit(committer.submit, Outcome())]
+    wait_until(store.entered.is_set, "the first is being written")
+    futures += [pool.submit(committer.submit, Outcome()) for _ in range(9)]
+    wait_until(lambda: committer._waiting.qsize() == 9, "the others wait")
     closing = threading.Thread(target=committer.close)
     closing.start()
     store.let()
