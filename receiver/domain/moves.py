@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from receiver.domain.backoff import MICROS, PAGE_AFTER_ATTEMPTS, backoff_seconds
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.outcome import Outcome, Page, WorkMove
@@ -39,6 +41,17 @@ def move(
         due_at=due_at,
         priority=PRIORITY[work.track] if priority is None else priority,
         keep=keep,
+    )
+
+
+def as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:
+    """Woken with nothing to do: what is known of trouble stays."""
+    return replace(
+        move(work, work.state, keep=keep),
+        attempts=work.attempts,
+        first_failed_at=work.first_failed_at,
+        last_error=work.last_error,
+        stuck_from=work.stuck_from,
     )
 
 

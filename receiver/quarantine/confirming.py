@@ -73,7 +73,7 @@ def _gone(
     )
     if fresh:
         notes.append(ctx.note("seen.gone", urls=len(seen)))
-    due = next_look(started_at=watch_start(view, ctx.now, fresh=fresh), now=ctx.now, watch_days=ctx.policy.watch_days)
+    due = _next_due(ctx, watch_start(view, ctx.now, fresh=fresh))
     watch = move(view.exposure, Exposure.WATCH, due_at=due, priority=RECHECK_PRIORITY)
     case = ctx.case(effective_at=effective, was_public=known)
     wake = Wake(track=Track.EVIDENCE, subject=view.case.id)
@@ -98,8 +98,15 @@ def purge_again(ctx: Context) -> Outcome:
 
 def watched(ctx: Context, done: Sequence[Done], seen: Sequence[Seen]) -> Outcome:
     """Up again while nobody asks for it any more: nothing is done about it until people have decided."""
-    due = next_look(started_at=watch_started(ctx.view, ctx.now), now=ctx.now, watch_days=ctx.policy.watch_days)
+    due = _next_due(ctx, watch_started(ctx.view, ctx.now))
     return Outcome(
         work=move(ctx.view.exposure, Exposure.WATCH, due_at=due, priority=RECHECK_PRIORITY),
         changes=(*kept(ctx, done), *verdicts(seen, ctx.now)),
     )
+
+
+def _next_due(ctx: Context, started_at: int) -> int | None:
+    """The next look; or before that the end of a hold, which may be all that keeps it down."""
+    ends = [h.until_at for h in ctx.view.holds if h.released_at is None and h.until_at is not None]
+    look = next_look(started_at=started_at, now=ctx.now, watch_days=ctx.policy.watch_days)
+    return min([at for at in (look, *ends) if at is not None and at > ctx.now], default=look)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import FreezeReceipt, Pin, RemoveReceipt, to_json
-from receiver.domain.moves import move, stuck, try_again
+from receiver.domain.moves import as_it_was, move, stuck, try_again
 from receiver.domain.outcome import CaseGuard, Insert, Outcome, Page, Table, Update
 from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, ItemRow, NoticeRow, WorkRow
@@ -218,11 +218,8 @@ def removed(ctx: Context, done: Sequence[tuple[Done, RemoveReceipt]]) -> Outcome
 
 
 def stay(work: WorkRow) -> Outcome:
-    """Woken with nothing to do; what is known of trouble stays."""
-    kept = replace(
-        move(work, work.state), last_error=work.last_error, stuck_from=work.stuck_from, attempts=work.attempts
-    )
-    return Outcome(work=kept)
+    """Woken with nothing to do."""
+    return Outcome(work=as_it_was(work))
 
 
 def evidence_broken(ctx: Context, words: str) -> Outcome:

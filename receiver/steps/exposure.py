@@ -19,29 +19,22 @@ from adapters.contract import (
     Retryable,
     from_json,
 )
-from receiver.domain.moves import move, same_lease
-from receiver.domain.outcome import Outcome, Page, Table, Update, Wake, WorkMove
+from receiver.domain.moves import as_it_was, move, same_lease
+from receiver.domain.outcome import Outcome, Page, Table, Update
 from receiver.domain.rows import CaseView, WorkRow
-from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Act, Evidence, Exposure, Track, Verdict, Want
-from receiver.domain.want import MICROS_PER_DAY, held_blocks, leave_until, live_acts, standing, undecided_conflict, want
+from receiver.domain.status import RECHECK_PRIORITY, URL_ADAPTER, Evidence, Exposure, Track, Verdict, Want
+from receiver.domain.want import MICROS_PER_DAY, held_blocks, leave_until, live_acts, undecided_conflict, want
 from receiver.quarantine import confirming, course, releasing
 from receiver.quarantine import exposure as decide
 from receiver.quarantine.course import Context
 from receiver.quarantine.directions import (
-    apply_release,
-    ask_release,
-    expire_release,
-    is_current,
-    nobody_asked,
     released,
 )
 from receiver.quarantine.journal import Done, deny_intents, last_block, pending
 from receiver.quarantine.watching import should_purge
 from receiver.steps.hands import look_at, perform_all, ref_of, store_of
+from receiver.steps.heeding import ask_people, heed
 from receiver.steps.tools import Step, Tools, paused
-
-IN_FORCE = (Exposure.DENY, Exposure.BLOCK, Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH)
-"""States in which something of ours keeps it down, or is about to."""
 
 
 def exposure(work: WorkRow, tools: Tools) -> Step:
@@ -51,7 +44,7 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     same_lease(work, view.exposure)
     ctx = Context(view=view, now=tools.now(), policy=tools.policy)
     wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
-    said = _apply_next(ctx) or _ask_people(ctx, wanted)
+    said = heed(ctx) or ask_people(ctx, wanted)
     if said is not None:
         return Step(outcome=said)
     if view.exposure.state == Exposure.STUCK:
@@ -80,51 +73,6 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     if outcome.work is not None and outcome.work.state in (Exposure.WATCH, Exposure.OPEN):
         tools.early.forget(case)
     return Step(outcome=_with_want(ctx, wanted, outcome))
-
-
-def _apply_next(ctx: Context) -> Outcome | None:
-    """People's decisions about the case, and a preserve_only whose time is over; the lease is kept."""
-    view = ctx.view
-    again = Outcome(work=_as_it_was(view.exposure, keep=True))
-    for decision in view.decisions:
-        if decision.state == "approved" and decision.kind == "release" and not is_current(view, decision):
-            return expire_release(view, decision).plus(again)
-        if decision.state == "approved" and decision.kind == "release":
-            return apply_release(view, decision, now=ctx.now).plus(again)
-        if decision.state == "approved" and decision.kind == "retry":
-            done = Update(table=Table.DECISION, where={"id": decision.id}, values={"state": "done"})
-            state = view.exposure.stuck_from or view.exposure.state
-            note = ctx.note("decision.done", decision=decision.id, what="retry")
-            wakes = _evidence_again(view)
-            return Outcome(work=move(view.exposure, state, keep=True), changes=(done,), notes=(note,), wakes=wakes)
-    over = [
-        c
-        for c in standing(view)
-        if c.act is Act.PRESERVE_ONLY and c.notice.deadline_at is not None and c.notice.deadline_at <= ctx.now
-    ]
-    if not over:
-        return None
-    changes = tuple(
-        Update(table=Table.CLAIM, where={"item": c.item.id, "case": c.case}, values={"act": Act.REMOVE.value})
-        for c in over
-    )
-    return Outcome(changes=changes, bumps=(view.case.id,), notes=(ctx.note("preserve.ended"),)).plus(again)
-
-
-def _evidence_again(view: CaseView) -> tuple[Wake, ...]:
-    work = view.evidence
-    if work.state != Evidence.STUCK:
-        return ()
-    return (Wake(track=Track.EVIDENCE, subject=work.subject, state=work.stuck_from, from_state=Evidence.STUCK),)
-
-
-def _ask_people(ctx: Context, wanted: Want) -> Outcome | None:
-    """What nobody asks for any more never stays down in silence."""
-    view = ctx.view
-    if wanted is not Want.UP or view.exposure.state not in IN_FORCE or not nobody_asked(view, ctx.now):
-        return None
-    again = Outcome(work=_as_it_was(view.exposure, keep=True))
-    return ask_release(view, now=ctx.now, policy=ctx.policy).plus(again)
 
 
 def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
@@ -310,18 +258,7 @@ def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outc
 
 def _stuck(ctx: Context) -> Outcome:
     """Woken, but only a person's `retry` goes on from here; what is known of the trouble stays."""
-    return course.tell_stuck(ctx).moved(_as_it_was(ctx.view.exposure))
-
-
-def _as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:
-    """The same state, with all that is known of its trouble."""
-    return replace(
-        move(work, work.state, keep=keep),
-        last_error=work.last_error,
-        stuck_from=work.stuck_from,
-        attempts=work.attempts,
-        first_failed_at=work.first_failed_at,
-    )
+    return course.tell_stuck(ctx).moved(as_it_was(ctx.view.exposure))
 
 
 State = Callable[[Context, Want, list[Done], Tools], Outcome]

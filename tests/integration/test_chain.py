@@ -305,6 +305,19 @@ def test_hold_is_told_and_bars_removal(tmp_path: Path, store: SqlStore) -> None:
     assert world.statuses(notice) == ["removed"]
 
 
+def test_people_are_asked_when_a_hold_ends(world: World) -> None:
+    _, notice = down(world)
+    world.direct(notice, "hold", until_at=int((world.clock.now().timestamp() + 600) * 1e6))
+    world.direct(notice, "withdraw")
+    world.run()
+    world.later(minutes=11)
+    world.run()
+    assert [d.kind for d in world.db.list_decisions("asked", limit=10)] == ["release"]
+    world.decide("release", case=world.case_of(notice).case.id)
+    world.run()
+    assert world.statuses(notice) == ["restored"]
+
+
 def test_copy_is_removed_when_due(tmp_path: Path, store: SqlStore) -> None:
     world = make_world(tmp_path, store, remove_after_days=1)
     _, notice = down(world)
