@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,8 +51,11 @@ def release(ctx: Context) -> Outcome:
     )
 
 
-def unblocked(ctx: Context, done: Sequence[Done]) -> Outcome:
-    """X14: it is as it was. The seal stays, for the time set for mistakes."""
+def unblocked(ctx: Context, done: Sequence[Done], kept_down: Collection[str] = ()) -> Outcome:
+    """X14: it is as it was. The seal stays, for the time set for mistakes.
+
+    `kept_down` names items that another case of ours still keeps down: that case tells of them when it comes up too.
+    """
     view = ctx.view
     losses = tuple(text for d in done if d.act.kind == "unblock" for text in (d.receipt or {}).get("losses", ()))
     if len(held_blocks(view)) > 1:
@@ -61,6 +64,7 @@ def unblocked(ctx: Context, done: Sequence[Done]) -> Outcome:
     facts = Facts(blocked_at=view.case.blocked_at, residual=losses)
     # An item in review is one that its issuer took back: it was told that people are deciding.
     mine = [(c.item, c.notice) for c in view.claims if c.item.withdrawn_at is not None and _still_open(c.item)]
+    mine = [(i, n) for i, n in mine if i.id not in kept_down]
     refused = [(i, n) for i, n in mine if i.reason == REFUSED_REASON]
     restored = [(i, n) for i, n in mine if i.reason != REFUSED_REASON]
     told = tell(refused, ItemStatus.REFUSED, now=ctx.now, policy=ctx.policy, facts=facts).plus(

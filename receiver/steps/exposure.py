@@ -252,8 +252,9 @@ def _stands_still(view: CaseView, tools: Tools) -> bool:
 
 
 def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
-    del wanted, tools
-    return releasing.allow_the_rest(_reread(ctx, done), done) or releasing.unblocked(ctx, done)
+    del wanted
+    rest = releasing.allow_the_rest(_reread(ctx, done), done)
+    return rest or releasing.unblocked(ctx, done, _kept_down(ctx.view, tools))
 
 
 def _stuck(ctx: Context) -> Outcome:

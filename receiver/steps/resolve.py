@@ -51,7 +51,7 @@ def resolve(work: WorkRow, tools: Tools) -> Step:
         return Step(outcome=said)
     paused = _paused(view, tools)
     if paused:
-        return Step(outcome=_wait(work, paused, tools))
+        return Step(outcome=_urgent(work, view).plus(_wait(work, paused, tools)))
     return _resolve_items(work, view, tools)
 
 
@@ -143,11 +143,17 @@ def _resolve_items(work: WorkRow, view: NoticeView, tools: Tools) -> Step:
             wait = wait or _wait(work, answer, tools)
         else:
             out = out.plus(writer.write(answer.question, answer.judgement, answer.seen))
-    if view.notice.handling.get("priority") == "immediate_risk" and work.attempts == 0 and unresolved(view):
-        page = Page(kind="immediate_risk", subject=view.notice.id, text="a child is thought to be in danger now")
-        out = out.plus(Outcome(pages=(page,)))
     ends = wait or Outcome(work=move(work, RESOLVED))
-    return Step(outcome=out.plus(ends), then=writer.leased())
+    return Step(outcome=_urgent(work, view).plus(out).plus(ends), then=writer.leased())
+
+
+def _urgent(work: WorkRow, view: NoticeView) -> Outcome:
+    """People are called at once when a child is thought to be in danger now, whatever else has to wait."""
+    first_time = work.attempts == 0 and work.last_error is None
+    if view.notice.handling.get("priority") != "immediate_risk" or not first_time or not unresolved(view):
+        return Outcome()
+    page = Page(kind="immediate_risk", subject=view.notice.id, text="a child is thought to be in danger now")
+    return Outcome(pages=(page,))
 
 
 def _ask(item: ItemRow, view: NoticeView, tools: Tools, writer: CaseWriter, paused: set[str]) -> Answer | Outcome | str:

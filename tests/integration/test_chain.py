@@ -394,6 +394,28 @@ def test_gate_away_does_not_delay_the_block(world: World, monkeypatch: pytest.Mo
     assert world.told(notice) == [(2, "disabled")]
 
 
+def test_restored_is_told_when_both_cases_are_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any) -> Any:
+        raise ConnectionError
+
+    url, observe = world.put("/a.jpg", BODY), world.store._observe
+    monkeypatch.setattr(world.store, "_observe", away)
+    notice = world.notify(url)
+    world.run()
+    monkeypatch.setattr(world.store, "_observe", observe)
+    world.later(minutes=20)
+    world.run()
+    first, second = (case.case.id for case in world.cases_of(notice))
+    world.decide("release", case=first)
+    world.run()
+    assert world.public_get(url) is None
+    assert world.statuses(notice) != ["restored"]
+    world.decide("release", case=second)
+    world.run()
+    assert world.public_get(url) == BODY
+    assert world.statuses(notice) == ["restored"]
+
+
 def test_gate_that_cannot_deny_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: Any) -> Any:
         raise Unsupported("URLs this long")
@@ -458,6 +480,17 @@ def test_stale_agreement_releases_nothing(world: World) -> None:
     assert world.statuses(second) == ["disabled"]
     assert world.public_get(url) is None
     assert "release.stale" in [p.kind for p in world.db.open_pages(10)]
+
+
+def test_immediate_risk_pages_even_while_paused(world: World) -> None:
+    pause = Insert(table=Table.PAUSE, values={"scope": "all", "actor": "ann", "since_at": 1})
+    world.commit(Outcome(changes=(pause,)))
+    world.notify(world.put("/a.jpg", BODY), handling={"priority": "immediate_risk"})
+    for _ in range(3):
+        world.run()
+        world.later(minutes=1)
+    (page,) = world.db.open_pages(10)
+    assert (page.kind, page.count) == ("immediate_risk", 1)
 
 
 def test_pause_stops_removals_too(tmp_path: Path, store: SqlStore) -> None:
