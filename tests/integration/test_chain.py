@@ -710,3 +710,54 @@ def test_unverified_row_is_never_acted_on(world: World) -> None:
     world.run()
     assert (world.statuses(notice), world.reasons(notice)) == (["failed"], ["not_verified_again"])
     assert world.public_get(url) == BODY
+
+
+def test_gone_behind_our_own_gate_is_not_unavailable(world: World) -> None:
+    """The gate of the item's URL case answers 404: that proves nothing about the store's copy."""
+    url = world.put("/a.jpg", BODY)
+    world.memory.link_as_customer(b"acme/a.jpg", b"other/b.jpg")
+    notice = world.notify(url)
+    world.run()
+    world.memory.delete_as_customer(b"acme/a.jpg")
+    world.decide("approve", item=world.notice(notice).items[0].id)
+    world.run()
+    assert "unavailable" not in [status for _, status in world.told(notice)]
+
+
+def test_joiner_does_not_hear_removed_first(tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, store, remove_after_days=1)
+    url, first = down(world)
+    remove, joined = world.store._remove, list[str]()
+
+    def removing(*args: Any) -> Any:
+        joined.append(world.notify(url, issuer="ncmec", handling={"act": "block_only"}))
+        resolve = world.db.claim(world.worker, Track.RESOLVE, 0, 1)
+        world.step(resolve[0])
+        return remove(*args)
+
+    monkeypatch.setattr(world.store, "_remove", removing)
+    world.later(days=1, minutes=5)
+    world.run()
+    assert [status for _, status in world.told(first)] == ["disabled", "removed"]
+    assert [status for _, status in world.told(joined[0])][:1] == ["disabled"]
+
+
+def test_preserving_what_is_down_is_not_told_preserved_live(world: World) -> None:
+    url, first = down(world)
+    second = world.notify(url, issuer="ncmec", handling={"act": "preserve_only", "police_reference": "P-1"})
+    world.run()
+    world.direct(first, "withdraw")
+    world.run()
+    assert "preserved_live" not in [status for _, status in world.told(second)]
+    assert world.public_get(url) is None
+
+
+def test_earlier_round_is_named_as_a_loss(world: World) -> None:
+    url, notice = down(world)
+    world.memory.write_as_customer(b"acme/public/a.jpg", b"second field")
+    world.later(hours=2)
+    world.run()
+    world.decide("release", case=world.case_of(notice).case.id)
+    world.run()
+    assert world.public_get(url) == b"second field"
+    assert world.events(notice)[-1].data["residual"] == ["earlier_version_kept"]
