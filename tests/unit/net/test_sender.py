@@ -265,7 +265,7 @@ def test_long_answer_to_post_is_cut(sender: GuardedSender) -> None:
 
 
 def test_long_answer_to_get_is_refused(sender: GuardedSender) -> None:
-    with Server(saying(answer(200, b"a" * 1001))) as server:
+    with Server(saying(answer(200, b"a" * 1001)), keep=True) as server:
         url = f"http://peer.example:{server.port}/jwks"
         assert len(sender.get(url, allow_private=True, max_response_bytes=1001).body) == 1001
         with pytest.raises(SendError) as caught:
