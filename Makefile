@@ -10,7 +10,7 @@ LOCK_FLAGS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-heade
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports audit docs install lock clean
+.PHONY: help demo test torture check lint types imports audit docs install lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: $(VENV)/.run ## Run the whole chain on this machine; ARGS=--once ends afte
 
 test: $(VENV)/.test ## Run all tests; ARGS="-k name" chooses
 	$(PY) -m pytest $(ARGS)
+
+torture: $(VENV)/.test ## All faults at all points, where `make test` takes a sample; hours
+	TORTURE=1 $(PY) -m pytest tests/faults $(ARGS)
 
 check: lint types imports audit ## Everything that reads the code: lint, types, import rules, documents, known holes
 
