@@ -91,7 +91,8 @@ def leave_until(view: CaseView, *, keep_up_decide_minutes: int) -> int | None:
 
 def held_blocks(view: CaseView) -> tuple[ActRow, ...]:
     """Blocks whose bytes we keep from everybody at the store: done, not taken back, and not removed since."""
-    gone = {act.intent["block"] for act in view.acts if act.kind == "remove" and act.ended_at is not None}
+    removes = [act for act in view.acts if act.kind == "remove" and act.result != "failed"]
+    gone = {act.intent["block"] for act in removes if act.ended_at is not None}
     blocks = live_acts(view, "block")
     return tuple(act for act in blocks if act.receipt is not None and act.op_id not in gone)
 

@@ -19,7 +19,7 @@ from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, W
 from receiver.domain.telling import MICROS, facts_of, tell
 from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, live_acts, may_remove, standing
 from receiver.quarantine.course import Context
-from receiver.quarantine.journal import Done, ended, intend, last_block
+from receiver.quarantine.journal import Done, ended, failed, intend, last_block, pending
 
 UNSTABLE_AFTER_ATTEMPTS = 5
 SOON_SECONDS = 60
@@ -129,12 +129,7 @@ def compare_hashes(view: CaseView, result: SealResult) -> bool | None:
 def seal_changed(ctx: Context, words: str, pins: Sequence[Pin]) -> Outcome:
     """V3: the bytes moved under the seal. Try again with the pins found now; after five times a person is called."""
     view = ctx.view
-    retry = try_again(view.evidence, words, now=ctx.now)
-    block = last_block(view)
-    if pins and block is not None and block.receipt is not None:
-        receipt = {**block.receipt, "pins": [to_json(pin) for pin in pins]}
-        update = Update(table=Table.ACT, where={"op_id": block.op_id}, values={"receipt": receipt})
-        retry = retry.plus(Outcome(changes=(update,)))
+    retry = try_again(view.evidence, words, now=ctx.now).plus(Outcome(changes=_holding(last_block(view), pins)))
     notes = (ctx.note("evidence.changed", attempts=view.evidence.attempts + 1),)
     pages: tuple[Page, ...] = ()
     if view.evidence.attempts + 1 == UNSTABLE_AFTER_ATTEMPTS:
@@ -142,6 +137,14 @@ def seal_changed(ctx: Context, words: str, pins: Sequence[Pin]) -> Outcome:
             Page(kind="evidence.unstable", subject=view.case.id, text="the bytes keep changing while being sealed"),
         )
     return retry.plus(Outcome(notes=notes, pages=pages))
+
+
+def _holding(block: ActRow | None, pins: Sequence[Pin]) -> tuple[Update, ...]:
+    """The block as it stands now: these are the bytes it keeps from everybody, and those to seal."""
+    if not pins or block is None or block.receipt is None:
+        return ()
+    receipt = {**block.receipt, "pins": [to_json(pin) for pin in pins]}
+    return (Update(table=Table.ACT, where={"op_id": block.op_id}, values={"receipt": receipt}),)
 
 
 def unsealed_blocks(view: CaseView) -> tuple[ActRow, ...]:
@@ -196,25 +199,47 @@ def _remove_intent(ctx: Context, block: ActRow) -> Insert:
     return intend(ctx.view, "remove", ctx.view.case.adapter, intent, now=ctx.now, track=Track.EVIDENCE)
 
 
+def removal_changed(
+    ctx: Context, done: Sequence[tuple[Done, RemoveReceipt]], bad: Done, pins: Sequence[Pin]
+) -> Outcome:
+    """What we hold is not what was sealed: it stays, is sealed as it is now, and its removal is considered anew."""
+    view = ctx.view
+    if bad.error is None:
+        raise ValueError("only a removal that failed comes here")
+    block = next(act for act in view.acts if act.op_id == bad.act.intent["block"])
+    rest = [act for act in pending(view, Track.EVIDENCE) if act.op_id not in {one.act.op_id for one, _ in done}]
+    words = "what is held changed after it was sealed; it was not removed, and is sealed again"
+    retry = try_again(view.evidence, f"{words}: {bad.error}", now=ctx.now, state=Evidence.SEAL)
+    again = Outcome(
+        changes=(*(failed(act, bad.error, now=ctx.now) for act in rest), *_holding(block, pins)),
+        notes=(ctx.note("evidence.changed", op_id=bad.act.op_id),),
+        pages=(Page(kind="evidence.changed", subject=view.case.id, text=words),),
+    )
+    return retry.plus(_removed_rows(ctx, done)).plus(again)
+
+
 def removed(ctx: Context, done: Sequence[tuple[Done, RemoveReceipt]]) -> Outcome:
     """V5: the customer's copies are gone, or stay unreachable for a stated reason."""
     view = ctx.view
     # Who joined since has not heard that it is down, and hears that first.
     live = [(c.item, c.notice) for c in standing(view) if c.item.status is ItemStatus.DISABLED]
+    out = _removed_rows(ctx, done).plus(Outcome(work=move(view.evidence, Evidence.VAULTED)))
+    if any(receipt.outcome != "removed" for _, receipt in done):
+        return out
+    return tell(live, ItemStatus.REMOVED, now=ctx.now, policy=ctx.policy, facts=facts_of(view, ctx.now)).plus(out)
+
+
+def _removed_rows(ctx: Context, done: Sequence[tuple[Done, RemoveReceipt]]) -> Outcome:
     more = [text for _, receipt in done for text in receipt.residual]
     seals = {seal["id"] for one, _ in done for seal in one.act.intent["seals"]}
-    out = Outcome(
-        work=move(view.evidence, Evidence.VAULTED),
+    return Outcome(
         changes=(
             *(ended(one, now=ctx.now) for one, _ in done),
-            ctx.case(residual=list(dict.fromkeys([*view.case.residual, *more]))),
+            ctx.case(residual=list(dict.fromkeys([*ctx.view.case.residual, *more]))),
             *(Update(table=Table.SEAL, where={"id": seal}, values={"removed_at": ctx.now}) for seal in sorted(seals)),
         ),
         notes=tuple(ctx.note("resource.removed", outcome=r.outcome, reason=r.reason) for _, r in done),
     )
-    if any(receipt.outcome != "removed" for _, receipt in done):
-        return out
-    return tell(live, ItemStatus.REMOVED, now=ctx.now, policy=ctx.policy, facts=facts_of(view, ctx.now)).plus(out)
 
 
 def stay(work: WorkRow) -> Outcome:

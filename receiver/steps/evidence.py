@@ -167,7 +167,12 @@ def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     bad = _bad_seals(view, tools)
     if bad:
         return decide.evidence_broken(ctx, f"{bad} seal(s) do not read back; nothing was removed")
-    done = [_remove_one(act, view, tools) for act in pending(view, Track.EVIDENCE)]
+    done: list[tuple[Done, RemoveReceipt]] = []
+    for act in pending(view, Track.EVIDENCE):
+        try:
+            done.append(_remove_one(act, view, tools))
+        except Changed as exc:
+            return decide.removal_changed(ctx, done, Done(act=act, error=exc), _new_pins(view, tools))
     return decide.removed(ctx, done)
 
 

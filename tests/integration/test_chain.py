@@ -766,3 +766,24 @@ def test_earlier_round_is_named_as_a_loss(world: World) -> None:
     world.run()
     assert world.public_get(url) == b"second field"
     assert world.events(notice)[-1].data["residual"] == ["earlier_version_kept"]
+
+
+def test_changed_after_sealing_is_sealed_again(tmp_path: Path, store: SqlStore) -> None:
+    """A store that cannot freeze: what is removed in the end is what was sealed, never something else."""
+    world = make_world(tmp_path, store, remove_after_days=1)
+    _, notice = down(world)
+    (block,) = world.memory.blocks.values()
+    block.taken.frozen = False
+    world.memory._write(block.taken, b"rewritten")
+    world.later(days=2)
+    world.run()
+    assert world.memory.removed == {}
+    assert [page.kind for page in world.db.open_pages(10)] == ["evidence.changed"]
+    world.later(hours=2)
+    world.run()
+    assert set(world.vault.sealed.values()) >= {BODY, b"rewritten"}
+    assert world.statuses(notice) == ["disabled"]
+    world.later(hours=2)
+    world.run()
+    assert len(world.memory.removed) == 1
+    assert world.told(notice)[-1][1] == "removed"
