@@ -12,13 +12,13 @@ from typing import Any
 
 from adapters.contract import FreezeReceipt, Pin, RemoveReceipt, to_json
 from receiver.domain.moves import as_it_was, move, stuck, try_again
-from receiver.domain.outcome import CaseGuard, Insert, Outcome, Page, Table, Update
+from receiver.domain.outcome import CaseGuard, Insert, Outcome, Page, Table, Update, Wake
 from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, ItemRow, NoticeRow, WorkRow
-from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Want
-from receiver.domain.telling import MICROS, facts_of, tell
+from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Verdict, Want
+from receiver.domain.telling import MICROS, Facts, facts_of, tell
 from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, live_acts, may_remove, standing
-from receiver.quarantine.course import Context
+from receiver.quarantine.course import Context, Seen, observations, verdicts, worst
 from receiver.quarantine.journal import Done, ended, failed, intend, last_block, pending
 
 UNSTABLE_AFTER_ATTEMPTS = 5
@@ -85,6 +85,25 @@ def preserved(ctx: Context) -> Outcome:
     """Everybody who asked for a sealed copy alone hears that it lies in the vault."""
     facts = facts_of(ctx.view, ctx.now)
     return tell(_preserving(ctx.view), ItemStatus.PRESERVED_LIVE, now=ctx.now, policy=ctx.policy, facts=facts)
+
+
+def nothing_to_preserve(ctx: Context, seen: Sequence[Seen]) -> Outcome:
+    """X3 for who asked for a sealed copy alone: the store holds nothing. Said once no cache serves it either."""
+    view = ctx.view
+    if worst(seen) is not Verdict.GONE:
+        words = "the store holds nothing to preserve, and from outside it is not seen gone"
+        return try_again(view.evidence, words, now=ctx.now).plus(Outcome(changes=verdicts(seen, ctx.now)))
+    facts = Facts(observations=observations(seen))
+    told = tell(_preserving(view), ItemStatus.UNAVAILABLE, now=ctx.now, policy=ctx.policy, facts=facts)
+    return told.plus(
+        Outcome(
+            work=move(view.evidence, Evidence.WAIT),
+            changes=verdicts(seen, ctx.now),
+            bumps=(view.case.id,),
+            notes=(ctx.note("resource.absent"),),
+            wakes=(Wake(track=Track.EXPOSURE, subject=view.case.id),),
+        )
+    )
 
 
 def _preserving(view: CaseView) -> list[tuple[ItemRow, NoticeRow]]:

@@ -34,7 +34,7 @@ from receiver.quarantine import evidence as decide
 from receiver.quarantine.course import Context
 from receiver.quarantine.evidence import Sealed
 from receiver.quarantine.journal import Done, pending
-from receiver.steps.hands import ref_of, store_of
+from receiver.steps.hands import look_at, ref_of, store_of
 from receiver.steps.tools import Step, Tools, paused
 
 CONTEXT_WINDOW_SECONDS = 30 * 86_400
@@ -92,6 +92,8 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
         pins = [pin for receipt in blocks for pin in receipt.pins]
     known = {seal.pin for seal in view.seals}
     seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
+    if not pins and wanted is Want.LEAVE:
+        return decide.nothing_to_preserve(ctx, look_at(view, tools, denying=False))
     if not seals:
         told = decide.preserved(ctx) if pins and wanted is Want.LEAVE else Outcome()
         return told.plus(decide.consider_removal(ctx, wanted))

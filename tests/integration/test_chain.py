@@ -278,6 +278,28 @@ def test_preserve_only_seals_and_leaves_up(world: World) -> None:
     assert world.public_get(url) is None
 
 
+def test_nothing_to_preserve_is_told_unavailable(world: World) -> None:
+    handling = {"act": "preserve_only", "police_reference": "P-1"}
+    ends = int((world.clock.now().timestamp() + 3600) * 1e6)
+    notice = world.notify("https://img.example.net/gone.jpg", handling=handling, deadline_at=ends)
+    world.run()
+    assert world.told(notice) == [(2, "unavailable")]
+    url = world.put("/a.jpg", BODY)
+    world.public_get(url)
+    world.memory.delete_as_customer(b"acme/a.jpg")
+    cached = world.notify(url, handling=handling, deadline_at=ends)
+    world.run()
+    assert world.told(cached) == []
+    assert "holds nothing" in (world.case_of(cached).evidence.last_error or "")
+    world.later(hours=2)
+    world.run()
+    assert world.told(cached) == [(2, "disabled")]
+    world.later(minutes=2)
+    again = world.notify("https://img.example.net/gone.jpg")
+    world.run()
+    assert world.told(again) == [(2, "unavailable")]
+
+
 def test_preserve_only_ends_at_its_deadline(world: World) -> None:
     url = world.put("/a.jpg", BODY)
     notice = world.notify(
