@@ -19,6 +19,7 @@ from receiver.domain.telling import facts_of, tell
 from receiver.quarantine.course import (
     Context,
     Seen,
+    came_through,
     kept,
     observations,
     tellable,
@@ -32,7 +33,6 @@ from receiver.quarantine.course import (
 from receiver.quarantine.journal import (
     Done,
     deny_intents,
-    ended,
     purge_intents,
 )
 from receiver.quarantine.watching import next_look
@@ -41,10 +41,9 @@ from receiver.quarantine.watching import next_look
 def confirmed(ctx: Context, done: Sequence[Done], seen: Sequence[Seen], was_public: bool | None) -> Outcome:
     """X7, X8, X9, X10: what the looks say decides between watching on, purging again and calling a person."""
     view = ctx.view
-    changes: tuple[Any, ...] = (*(ended(d, now=ctx.now) for d in done), *verdicts(seen, ctx.now))
-    notes: list[LedgerNote] = []
-    if done:
-        notes.append(ctx.note("caches.purged", caches=[d.act.target for d in done if d.act.kind == "purge"]))
+    acted = came_through(ctx, done)
+    changes: tuple[Any, ...] = (*acted.changes, *verdicts(seen, ctx.now))
+    notes = [*acted.notes]
     verdict = worst(seen)
     if verdict is Verdict.GONE:
         return _gone(ctx, changes, notes, seen, was_public)
@@ -84,15 +83,17 @@ def _gone(
     )
 
 
-def purge_again(ctx: Context) -> Outcome:
+def purge_again(ctx: Context, done: Sequence[Done]) -> Outcome:
     """X7 at +30 s and +5 min, and X12: refuse what joined at its gates, purge, and look again."""
     view = ctx.view
     fresh = deny_intents(view, now=ctx.now)
     notes = (ctx.note("claim.joined"),) if fresh or untold(view) else ()
-    return Outcome(
-        work=move(view.exposure, Exposure.PURGE, keep=True),
-        changes=(*fresh, *purge_intents(view, now=ctx.now)),
-        notes=notes,
+    return came_through(ctx, done).plus(
+        Outcome(
+            work=move(view.exposure, Exposure.PURGE, keep=True),
+            changes=(*fresh, *purge_intents(view, now=ctx.now)),
+            notes=notes,
+        )
     )
 
 

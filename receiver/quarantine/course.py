@@ -96,6 +96,27 @@ def merged(before: tuple[str, ...], more: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*before, *more]))
 
 
+def gate_residual(done: Sequence[Done]) -> list[str]:
+    """What the gates that answered cannot refuse."""
+    return [text for d in done if d.act.kind == "deny" for text in (d.receipt or {}).get("residual", ())]
+
+
+def told_of(ctx: Context, done: Sequence[Done]) -> tuple[LedgerNote, ...]:
+    """The entries of denies and purges that came through in this step."""
+    denies = [d.act for d in done if d.act.kind == "deny"]
+    purges = [d.act.target for d in done if d.act.kind == "purge" and not d.pending]
+    denied = ctx.note("url.denied", gates=[a.target for a in denies], op_ids=[a.op_id for a in denies])
+    purged = ctx.note("caches.purged", caches=purges)
+    return (*((denied,) if denies else ()), *((purged,) if purges else ()))
+
+
+def came_through(ctx: Context, done: Sequence[Done]) -> Outcome:
+    """The receipts of acts that ended beside what a state is about, with all that is known by them."""
+    residual = gate_residual(done)
+    changes = (ctx.case(residual=merged(ctx.view.case.residual, residual)),) if residual else ()
+    return Outcome(changes=(*kept(ctx, done), *changes), notes=told_of(ctx, done))
+
+
 def kept(ctx: Context, done: Sequence[Done]) -> tuple[Update, ...]:
     """The receipts of acts whose state is left for another reason."""
     return tuple(ended(d, now=ctx.now) for d in done)

@@ -14,24 +14,20 @@ from adapters.contract import BlockReceipt, Observation, Origin, OriginState, Pr
 from receiver.domain.moves import move, try_again
 from receiver.domain.outcome import Outcome, Page, Update
 from receiver.domain.rows import CaseView
-from receiver.domain.status import (
-    URL_ADAPTER,
-    Exposure,
-    ItemStatus,
-    Verdict,
-    Want,
-)
+from receiver.domain.status import URL_ADAPTER, Exposure, ItemStatus, Track, Verdict, Want
 from receiver.domain.telling import Facts, facts_of, tell
 from receiver.quarantine.course import (
     MICROS,
     Context,
     Seen,
+    gate_residual,
     kept,
     merged,
     new_evidence,
     observations,
     start_sealing,
     tellable,
+    told_of,
     unclear,
     verdicts,
     worst,
@@ -39,12 +35,13 @@ from receiver.quarantine.course import (
 from receiver.quarantine.journal import (
     Done,
     allow_intents,
+    block_intents,
     deny_intents,
     ended,
     failed,
-    intend,
     last_block,
     live_denies,
+    pending,
     purge_intents,
     undone,
 )
@@ -89,11 +86,8 @@ def denied(ctx: Context, done: Sequence[Done], seen: Observation | None) -> Outc
     """X1a: the gates refuse. On to the block, to the purge where the case is a URL alone, to X3 when it is absent."""
     view = ctx.view
     changes: list[Any] = [ended(d, now=ctx.now) for d in done]
-    residual = [text for d in done for text in (d.receipt or {}).get("residual", ())]
-    denies = [d.act for d in done if d.act.kind == "deny"]
-    notes = []
-    if denies:
-        notes = [ctx.note("url.denied", gates=[a.target for a in denies], op_ids=[a.op_id for a in denies])]
+    residual = gate_residual(done)
+    notes = told_of(ctx, done)
     if view.case.adapter == URL_ADAPTER:
         return Outcome(
             work=move(view.exposure, Exposure.PURGE, keep=True),
@@ -104,20 +98,20 @@ def denied(ctx: Context, done: Sequence[Done], seen: Observation | None) -> Outc
                 ),
                 *purge_intents(view, now=ctx.now),
             ),
-            notes=tuple(notes),
+            notes=notes,
         )
     if seen is None:
         raise ValueError("a case with a store is observed before it is blocked")
     changes.append(ctx.case(observation=to_json(seen), residual=merged(view.case.residual, residual)))
     block = last_block(view)
     if seen.presence is Presence.PRESENT:
-        changes.append(intend(view, "block", view.case.adapter, {"observation": to_json(seen)}, now=ctx.now))
-        return Outcome(work=move(view.exposure, Exposure.BLOCK, keep=True), changes=tuple(changes), notes=tuple(notes))
+        changes.extend(block_intents(view, seen, now=ctx.now))
+        return Outcome(work=move(view.exposure, Exposure.BLOCK, keep=True), changes=tuple(changes), notes=notes)
     if block is not None and block.ended_at is not None:
         changes.extend(purge_intents(view, now=ctx.now))
-        return Outcome(work=move(view.exposure, Exposure.PURGE, keep=True), changes=tuple(changes), notes=tuple(notes))
+        return Outcome(work=move(view.exposure, Exposure.PURGE, keep=True), changes=tuple(changes), notes=notes)
     changes.extend(allow_intents_after(view, done, now=ctx.now))
-    return Outcome(work=move(view.exposure, Exposure.BLOCK, keep=True), changes=tuple(changes), notes=tuple(notes))
+    return Outcome(work=move(view.exposure, Exposure.BLOCK, keep=True), changes=tuple(changes), notes=notes)
 
 
 def allow_intents_after(view: CaseView, done: Sequence[Done], *, now: int) -> tuple[Any, ...]:
@@ -144,11 +138,16 @@ def gate_gave_up(ctx: Context, done: Sequence[Done], lame: Sequence[Done]) -> Ou
 
 
 def blocked(ctx: Context, done: Sequence[Done], receipt: BlockReceipt, state: OriginState) -> Outcome:
-    """X2, X5: the store does not serve it; evidence starts, caches are purged. Open doors are named and paged."""
+    """X2, X5: the store does not serve it; evidence starts, looks follow. Open doors are named and paged.
+
+    Its caches were asked to purge right after it; what they have not answered yet is pending, and asked for again.
+    """
     view = ctx.view
     doors = list(state.doors) if state.origin is Origin.LEAKING else []
-    residual = merged(view.case.residual, [*receipt.residual, *(f"open_door: {door}" for door in doors)])
-    notes = [ctx.note("resource.blocked", op_id=receipt.op_id, doors=list(receipt.doors), pins=len(receipt.pins))]
+    open_doors = (f"open_door: {door}" for door in doors)
+    residual = merged(view.case.residual, [*gate_residual(done), *receipt.residual, *open_doors])
+    facts = {"op_id": receipt.op_id, "doors": list(receipt.doors), "pins": len(receipt.pins)}
+    notes = [*told_of(ctx, done), ctx.note("resource.blocked", **facts)]
     pages = []
     if doors:
         notes.append(ctx.note("door.leaking", doors=len(doors)))
@@ -156,11 +155,10 @@ def blocked(ctx: Context, done: Sequence[Done], receipt: BlockReceipt, state: Or
             Page(kind="door.leaking", subject=view.case.id, text=f"{len(doors)} way(s) to the content stay open")
         )
     return Outcome(
-        work=move(view.exposure, Exposure.PURGE, keep=True),
+        work=move(view.exposure, Exposure.CONFIRM, keep=True),
         changes=(
             *(ended(d, now=ctx.now) for d in done),
             ctx.case(blocked_at=_first(view, ctx), residual=residual),
-            *purge_intents(view, now=ctx.now),
         ),
         notes=tuple(notes),
         pages=tuple(pages),
@@ -172,7 +170,11 @@ def block_failed(ctx: Context, done: Sequence[Done], bad: Done) -> Outcome:
     """The store answered that there is nothing to block, or that it is not what was observed: look at it again."""
     if bad.error is None:
         raise ValueError("only an act that failed comes here")
-    changes = (*(ended(d, now=ctx.now) for d in done), failed(bad.act, bad.error, now=ctx.now))
+    unneeded = [act for act in pending(ctx.view, Track.EXPOSURE) if act.kind == "purge"]
+    changes = (
+        *(ended(d, now=ctx.now) for d in done),
+        *(failed(act, bad.error, now=ctx.now) for act in (bad.act, *unneeded)),
+    )
     return Outcome(changes=changes).plus(deny_again(ctx, "it changes while it is being blocked"))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import AdapterError, DenyTarget, Json, from_json, to_json
+from adapters.contract import AdapterError, DenyTarget, Json, Observation, from_json, to_json
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, Table, Update
 from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
@@ -110,6 +110,12 @@ def allow_intents(view: CaseView, *, now: int) -> tuple[Insert, ...]:
         for act in live_denies(view)
         if act.receipt is not None
     )
+
+
+def block_intents(view: CaseView, seen: Observation, *, now: int) -> tuple[Insert, ...]:
+    """Block what was observed, and purge its caches right after: nobody waits for a commit in between."""
+    block = intend(view, "block", view.case.adapter, {"observation": to_json(seen)}, now=now)
+    return (block, *purge_intents(view, now=now))
 
 
 def purge_intents(view: CaseView, *, now: int) -> tuple[Insert, ...]:

@@ -19,6 +19,8 @@ from receiver.domain.status import Act, ItemStatus
 from receiver.domain.web import CanonicalUrl
 from receiver.resolution.protection import Protected, is_program, is_protected
 
+OVER_ACTS, OVER_CUSTOMERS = OVER_LIMIT = ("over_limit_acts", "over_limit_customers")
+
 
 class Course(StrEnum):
     """Which way an item goes."""
@@ -98,9 +100,9 @@ def _doubt(q: Question) -> Judgement | None:
     if protection is not None and not (protection == "index" and q.url.query and is_program(q.url)):
         return _review(protection)
     if q.spent.acts >= q.issuer.max_acts_per_hour:
-        return _review("over_limit_acts")
+        return _review(OVER_ACTS)
     if q.spent.customers >= q.issuer.max_customers_per_hour:
-        return _review("over_limit_customers")
+        return _review(OVER_CUSTOMERS)
     return None
 
 

@@ -1,25 +1,25 @@
 """Opening a case for a resolved item, or joining the one that is open: the rows of transaction T2.
 
-A new case starts in `deny`, leased to this worker, with the intents of its denies already written; so the gates refuse
-it before anything else is read or written.
+A new case starts leased to this worker with the intents of its first acts already written: the denies at its gates, and
+where the store was seen to hold it the block and the purges too. So nothing is read or written between T2 and the act.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from adapters.contract import Observation
+from adapters.contract import Observation, Presence, to_json
 from receiver.domain.ids import new_case_code, new_id
-from receiver.domain.outcome import Insert, LedgerNote, Outcome, Table, Update, Wake
+from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update, Wake
 from receiver.domain.ports import Spent
 from receiver.domain.rows import CaseRow, CaseUrlRow, CaseView, ClaimRow, NoticeView, WorkRow
 from receiver.domain.status import PRIORITY, Act, Evidence, Exposure, Track, Verdict, Want
 from receiver.domain.telling import tell
 from receiver.domain.want import is_standing
-from receiver.quarantine.journal import deny_intents
-from receiver.resolution.resolve import Course, Judgement, Question, case_identity, way_to
+from receiver.quarantine.journal import block_intents, deny_intents
+from receiver.resolution.resolve import OVER_LIMIT, Course, Judgement, Question, case_identity, way_to
 from receiver.steps.hands import look_target
 from receiver.steps.tools import Tools
 
@@ -37,6 +37,7 @@ class CaseWriter:
         self._customers: set[str] = set()
         self._leased: list[WorkRow] = []
         self._acts = 0
+        self._paged = False
 
     def added_to(self, spent: Spent) -> Spent:
         """What the issuer spent, with this very notice, which the database does not know of yet."""
@@ -53,7 +54,7 @@ class CaseWriter:
             pair = [(item, self._view.notice)]
             told = told.plus(
                 tell(pair, judgement.status, now=tools.now(), policy=tools.policy, reason=judgement.reason)
-            ).plus(Outcome(notes=(self._judged(question, judgement),)))
+            ).plus(Outcome(notes=(self._judged(question, judgement),), pages=self._over_limit(judgement)))
         if judgement.course in (Course.RESOURCE, Course.URL_ALONE) or judgement.deny:
             told = told.plus(self._claim(question, judgement, seen))
         return told
@@ -66,6 +67,14 @@ class CaseWriter:
 
     def _canonical(self, question: Question) -> Update:
         return Update(table=Table.ITEM, where={"id": question.item.id}, values={"canonical": question.url.url})
+
+    def _over_limit(self, judgement: Judgement) -> tuple[Page, ...]:
+        """Once for a notice: its issuer's key may be stolen, and only people can tell."""
+        if self._paged or judgement.reason not in OVER_LIMIT:
+            return ()
+        self._paged = True
+        words = "it asks for more than it may in an hour, the rest is in review; ask them, and pause or revoke in doubt"
+        return (Page(kind="issuer.over_limit", subject=self._view.notice.issuer, text=words),)
 
     def _judged(self, question: Question, judgement: Judgement) -> LedgerNote:
         detail = {"status": judgement.status, "reason": judgement.reason, "notice": self._view.notice.notice_id}
@@ -92,7 +101,7 @@ class CaseWriter:
                 changes=tuple(changes), bumps=(case,) if case not in self._mine.values() else (), wakes=wakes
             )
         self._mine[adapter, ref.locator] = case
-        return self._open(question, row, url, changes)
+        return self._open(question, row, url, changes, seen if stored else None)
 
     def _claim_rows(self, question: Question, case: str) -> list[Insert]:
         """The claim and the hold that came with it; none where an approved item had its claim before."""
@@ -101,7 +110,9 @@ class CaseWriter:
         values = {"item": question.item.id, "case": case, "act": self._act().value, "rank": NOTIFIED}
         return [Insert(table=Table.CLAIM, values=values), *self._hold(question, case)]
 
-    def _open(self, question: Question, row: CaseRow, url: CaseUrlRow, changes: list[Insert]) -> Outcome:
+    def _open(
+        self, question: Question, row: CaseRow, url: CaseUrlRow, changes: list[Insert], seen: Observation | None
+    ) -> Outcome:
         exposure = self._work_row(Track.EXPOSURE, row.id, Exposure.DENY, owner=self._work.owner)
         evidence = self._work_row(Track.EVIDENCE, row.id, Evidence.WAIT, owner=None)
         claim = ClaimRow(item=question.item, notice=self._view.notice, case=row.id, act=self._act(), rank=NOTIFIED)
@@ -109,7 +120,11 @@ class CaseWriter:
             is_standing(claim, url_alone=row.adapter == "url") or question.item.status != "review"
         )
         if not down:
-            exposure = self._work_row(Track.EXPOSURE, row.id, Exposure.IDLE, owner=self._work.owner)
+            exposure = replace(exposure, state=Exposure.IDLE)
+        elif seen is not None and seen.presence is Presence.PRESENT:
+            # What was observed a moment ago is blocked under its pins; a gate that reloads is not waited for.
+            exposure = replace(exposure, state=Exposure.BLOCK)
+            row = replace(row, observation=to_json(seen))
         view = CaseView(
             case=row,
             claims=(claim,),
@@ -121,9 +136,12 @@ class CaseWriter:
             exposure=exposure,
             evidence=evidence,
         )
+        acts: tuple[Insert, ...] = ()
         if down:
             self._tools.early.start(row.id, look_target(url, None, denying=False))
-        denies = deny_intents(view, now=self._tools.now()) if down else ()
+            acts = deny_intents(view, now=self._tools.now())
+        if exposure.state == Exposure.BLOCK and seen is not None:
+            acts += block_intents(view, seen, now=self._tools.now())
         notes = [
             LedgerNote(
                 kind="case.opened", subject=row.id, actor="worker", detail={"code": row.code, "adapter": row.adapter}
@@ -137,7 +155,7 @@ class CaseWriter:
             )
         self._leased.append(exposure)
         return Outcome(
-            changes=(self._case_insert(row), *changes, _work_insert(exposure), _work_insert(evidence), *denies),
+            changes=(self._case_insert(row), *changes, _work_insert(exposure), _work_insert(evidence), *acts),
             notes=tuple(notes),
         )
 

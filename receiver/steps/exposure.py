@@ -53,7 +53,7 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     if pause is not None:
         return Step(outcome=pause)
     tools.early.act_begins(case)
-    done = perform_all(pending(view, Track.EXPOSURE), view, tools)
+    done = perform_all(pending(view, Track.EXPOSURE), view, tools, wait_for_gates=_waits_for_gates(view))
     ctx = replace(ctx, now=tools.now())
     lame = [d for d in done if _lame_gate(view, d)]
     if lame:
@@ -75,11 +75,18 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     return Step(outcome=_with_want(ctx, wanted, outcome))
 
 
+def _waits_for_gates(view: CaseView) -> bool:
+    """Not where the store is what keeps it down, or is about to: a gate may reload in its own time then."""
+    if view.exposure.state == Exposure.BLOCK:
+        return False
+    return view.exposure.state not in (Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH) or not held_blocks(view)
+
+
 def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
     """What the first act that failed means: wait for the other side, look again, or call a person."""
     good = [d for d in done if d.error is None]
     bad = next((d for d in done if d.error is not None and not _may_wait(ctx, d)), None)
-    waiting = next((d for d in good if d.pending), None)
+    waiting = next((d for d in good if d.pending and ctx.view.exposure.state != Exposure.BLOCK), None)
     if bad is None:
         return course.waiting(ctx, good, "a cache has not finished purging", 1.0) if waiting else None
     error = bad.error
@@ -99,6 +106,9 @@ def _lame_gate(view: CaseView, done: Done) -> bool:
 def _may_wait(ctx: Context, done: Done) -> bool:
     """A gate that is away must not keep the store from being blocked; its deny stays pending and is tried again."""
     view = ctx.view
+    if view.exposure.state == Exposure.BLOCK and done.act.kind == "purge":
+        # The block must be on record before anything else; the next step asks the cache again.
+        return True
     early = view.exposure.state in (Exposure.DENY, Exposure.BLOCK) and view.case.adapter != URL_ADAPTER
     # With the block in force the looks decide: what is seen gone is told, and the gate is asked again later.
     held = view.exposure.state in (Exposure.PURGE, Exposure.CONFIRM, Exposure.WATCH) and bool(held_blocks(view))
@@ -197,7 +207,7 @@ def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         return Outcome(changes=tuple(course.kept(ctx, done))).plus(releasing.release(_reread(ctx, done)))
     joined = deny_intents(view, now=ctx.now)
     if joined:
-        return Outcome(changes=tuple(course.kept(ctx, done))).plus(confirming.purge_again(ctx))
+        return confirming.purge_again(ctx, done)
     seen = look_at(view, tools, denying=True)
     ctx = replace(ctx, now=tools.now())
     if wanted is Want.DOWN and course.worst(seen) is Verdict.UP and _stands_still(view, tools):
@@ -213,10 +223,11 @@ def _watch(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         return decide.reappeared(ctx)
     start = course.watch_started(view, ctx.now)
     if course.untold(view) or deny_intents(view, now=ctx.now) or _refills(view, start, ctx.now):
-        return confirming.purge_again(ctx)
+        return confirming.purge_again(ctx, done)
     if view.exposure.due_at is not None and view.exposure.due_at > ctx.now + 1_000_000:
         # Woken for a change that wants nothing of this track.
-        return Outcome(work=move(view.exposure, Exposure.WATCH, due_at=view.exposure.due_at, priority=RECHECK_PRIORITY))
+        rest = move(view.exposure, Exposure.WATCH, due_at=view.exposure.due_at, priority=RECHECK_PRIORITY)
+        return course.came_through(ctx, done).moved(rest)
     if start + ctx.policy.watch_days * MICROS_PER_DAY <= ctx.now:
         return Outcome(work=move(view.exposure, Exposure.WATCH, priority=RECHECK_PRIORITY))
     seen = look_at(view, tools, denying=True)

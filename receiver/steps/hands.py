@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 from adapters.contract import (
@@ -33,15 +34,21 @@ T = TypeVar("T")
 AWAY_SECONDS = 30.0
 
 
-def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools) -> list[Done]:
-    """Do what is pending, in order. Every deny is tried; the rest stops at the first failure."""
+def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools, *, wait_for_gates: bool) -> list[Done]:
+    """Do what is pending: every deny beside the rest, and the rest in order up to its first failure.
+
+    A deny whose gate has not answered by then stays pending where nobody waits for it; the next step takes the answer.
+    """
+    denies = [act for act in acts if act.kind == "deny"]
+    for deny in denies:
+        tools.beside.begin(deny.op_id, partial(perform, deny, view, tools))
     done: list[Done] = []
     for act in acts:
-        one = perform(act, view, tools)
-        done.append(one)
-        if one.error is not None and act.kind != "deny":
-            break
-    return done
+        if act.kind == "deny" or any(one.error is not None for one in done):
+            continue
+        done.append(perform(act, view, tools))
+    answers = [tools.beside.take(deny.op_id, wait=wait_for_gates) for deny in denies]
+    return [*(answer for answer in answers if answer is not None), *done]
 
 
 def perform(act: ActRow, view: CaseView, tools: Tools) -> Done:

@@ -14,6 +14,7 @@ from receiver.domain.ports import Outside, Reads, Sender, Vault
 from receiver.domain.rows import MessageRow, WorkRow
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import RouteTable
+from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
 
 
@@ -38,6 +39,7 @@ class Tools:
     keyed_hash: Callable[[str], str]
     """HMAC under the data key, as hexadecimal text."""
     early: EarlyLooks
+    beside: Beside
     may_act: Callable[[], bool] = lambda: True
     """False while our sign of life is overdue: others may hold our rows already, so no act is begun."""
 

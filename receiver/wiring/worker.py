@@ -22,6 +22,7 @@ from receiver.outside.look import OutsideLooker
 from receiver.pipeline import Tools
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import Route, RouteTable
+from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
 from receiver.store import SqlStore
 from receiver.vault.vault import DirectoryVault
@@ -35,6 +36,8 @@ from receiver.wiring.parts import build_adapters, build_ledger, build_store, bui
 from receiver.wiring.register import LiveRegister
 
 EARLY_LOOK_THREADS = 4
+GATE_THREADS = 32
+"""They mostly wait for a reload, which many denies share."""
 ORPHAN_SECONDS = 7 * 86_400
 """A seal without a row is younger than this while its outcome may still be on its way."""
 
@@ -69,6 +72,7 @@ def build_tools(config: Config, store: SqlStore) -> Tools:
         verify_stored=_verifier(config, register, clock),
         keyed_hash=lambda text: store.sealer.hmac("plain-sha256", text.encode()),
         early=EarlyLooks(outside, executor, clock.monotonic),
+        beside=Beside(ThreadPoolExecutor(max_workers=GATE_THREADS, thread_name_prefix="gate")),
     )
 
 

@@ -36,6 +36,7 @@ from receiver.pipeline import Tools, advance
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import Route, RouteTable
 from receiver.resolution.urls import canonical_url
+from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
 from receiver.store import SqlStore, open_store
 
@@ -174,6 +175,7 @@ class World:
             verify_stored=self.verify,
             keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
             early=EarlyLooks(self.visitor, _Inline(), self.clock.monotonic),
+            beside=Beside(_Inline()),
         )
 
     # --- the customer's and the public's side

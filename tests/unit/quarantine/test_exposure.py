@@ -126,8 +126,8 @@ def test_store_must_be_observed_first() -> None:
 @pytest.mark.parametrize(
     ("presence", "acts", "to", "intents"),
     [
-        (Presence.PRESENT, (), "block", ["block"]),
-        (Presence.PRESENT, (act_row(),), "block", ["block"]),
+        (Presence.PRESENT, (), "block", ["block", "purge"]),
+        (Presence.PRESENT, (act_row(),), "block", ["block", "purge"]),
         (Presence.BLOCKED, (act_row(),), "purge", ["purge"]),
         (Presence.ABSENT, (act_row(),), "purge", ["purge"]),
         (Presence.ABSENT, (act_row("deny"),), "block", ["allow"]),
@@ -153,9 +153,11 @@ def test_fresh_deny_is_taken_back_when_absent() -> None:
 # --- blocked
 
 
-def test_block_starts_evidence_and_purge() -> None:
-    outcome = decide.blocked(ctx(), [], RECEIPT, OriginState(origin=Origin.BLOCKED))
-    assert (state(outcome), kinds(outcome), notes(outcome)) == (("purge", True), ["purge"], ["resource.blocked"])
+def test_block_starts_evidence_and_looks() -> None:
+    purge = Done(act=act_row("purge", **BEGUN), receipt={})
+    outcome = decide.blocked(ctx(), [purge], RECEIPT, OriginState(origin=Origin.BLOCKED))
+    assert (state(outcome), kinds(outcome)) == (("confirm", True), [])
+    assert notes(outcome) == ["caches.purged", "resource.blocked"]
     assert on_case(outcome) == {"blocked_at": NOW, "residual": ["a copy stays"]}
     assert [(w.state, w.from_state) for w in outcome.wakes] == [("seal", "wait")]
     assert not outcome.pages
@@ -166,7 +168,7 @@ def test_open_doors_are_named_and_paged() -> None:
     outcome = decide.blocked(ctx(view), [], RECEIPT, OriginState(origin=Origin.LEAKING, doors=("share link",)))
     assert on_case(outcome) == {"blocked_at": NOW - DAY, "residual": ["a copy stays", "open_door: share link"]}
     assert [p.kind for p in outcome.pages] == ["door.leaking"]
-    assert state(outcome) == ("purge", True)
+    assert state(outcome) == ("confirm", True)
 
 
 def test_failed_block_looks_again() -> None:
@@ -337,10 +339,10 @@ def test_unclear_looks_are_told_once(seconds: int, status: ItemStatus, expected:
 def test_joining_url_is_denied_and_purged() -> None:
     joined = url_row(url="https://img.example.net/other.jpg", url_hmac="h2")
     view = case_view(urls=(url_row(), joined), acts=(act_row("deny"),))
-    outcome = confirming.purge_again(ctx(view))
+    outcome = confirming.purge_again(ctx(view), [])
     assert (state(outcome), kinds(outcome), notes(outcome)) == (("purge", True), ["deny", "purge"], ["claim.joined"])
     told = case_view(claims=(claim_row(status=ItemStatus.DISABLED),), acts=(act_row("deny"),))
-    assert notes(confirming.purge_again(ctx(told))) == []
+    assert notes(confirming.purge_again(ctx(told), [])) == []
 
 
 # --- back up
