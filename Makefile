@@ -10,7 +10,7 @@ LOCK_FLAGS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-heade
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check lint types imports audit docs install lock clean
+.PHONY: help demo test torture bench check lint types imports audit docs install lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(VENV)/.test ## Run all tests; ARGS="-k name" chooses
 
 torture: $(VENV)/.test ## All faults at all points, where `make test` takes a sample; hours
 	TORTURE=1 $(PY) -m pytest tests/faults $(ARGS)
+
+bench: $(VENV)/.test ## Measure against docs/benchmarks.md; ARGS="--quick P1" chooses, PEERS=1 adds a peer
+	$(PY) -m tests.bench $(if $(PEERS),--peers) $(ARGS)
 
 check: lint types imports audit ## Everything that reads the code: lint, types, import rules, documents, known holes
 
@@ -51,7 +54,7 @@ lock: $(VENV)/.test ## Choose the newest libraries that fit, with their hashes
 		-o requirements-test.lock pyproject.toml
 
 clean: ## Forget .venv and what runs left behind
-	@chattr -R -i demo-data 2>/dev/null || true
+	@chattr -R -i demo-data test-data 2>/dev/null || true
 	rm -rf $(VENV) demo-data test-data .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
 $(PY):
