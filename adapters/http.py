@@ -10,7 +10,7 @@ import datetime as dt
 import email.utils
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -55,6 +55,25 @@ def read_secret(path: str, member: str) -> Secret:
     return Secret(text)
 
 
+class Patience:
+    """How long the other side told us to wait; kept for all threads, since such limits are an account's, not a call's.
+
+    Without it every case that is waiting, and every wake-up of one, would ask once more.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic, self._until = monotonic, 0.0
+
+    def check(self) -> None:
+        """Raises Retryable while the time is not over."""
+        left = self._until - self._monotonic()
+        if left > 0:
+            raise Retryable("the server told us to wait (429) and the time is not over", after_seconds=left)
+
+    def told(self, seconds: float) -> None:
+        self._until = max(self._until, self._monotonic() + seconds)
+
+
 @dataclass(frozen=True, kw_only=True)
 class HttpLimits:
     connect_seconds: float = 5.0
@@ -77,9 +96,15 @@ class HttpSession:
     """One connection pool for one adapter. Safe to share between threads, as adapters are."""
 
     def __init__(
-        self, *, limits: HttpLimits | None = None, headers: Mapping[str, str | Secret] | None = None, pool_size: int = 8
+        self,
+        *,
+        limits: HttpLimits | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        pool_size: int = 8,
+        patience: Patience | None = None,
     ) -> None:
         self._limits = limits or HttpLimits()
+        self._patience = patience or Patience()
         self._headers = dict(headers or {})
         self._session = requests.Session()
         self._session.trust_env = False
@@ -98,8 +123,10 @@ class HttpSession:
         """Send one request; answers that say try again or not allowed are raised as the contract's errors.
 
         Raises Retryable (no connection, time over, 408, 425, 429, 5xx), Denied (401, 403, a bad certificate) and
-        AdapterError (redirect, too large an answer, a URL that is none). Other statuses are returned.
+        AdapterError (redirect, too large an answer, a URL that is none). Other statuses are returned. After a 429
+        nothing is sent until the time it named is over.
         """
+        self._patience.check()
         deadline = time.monotonic() + self._limits.total_seconds
         sent = {"Accept-Encoding": "identity"} | self._headers | dict(headers or {})
         # None of the causes is kept: the library's messages repeat the URL.
@@ -113,6 +140,8 @@ class HttpSession:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                if response.status_code == 429:
+                    self._patience.told(retry_after_seconds(response.headers))
                 _judge(response.status_code, response.headers)
                 return Answer(
                     status=response.status_code, headers=response.headers, body=self._read(response, deadline)
@@ -167,7 +196,7 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: dt.datetime | None =
         return min(float(text), MAX_RETRY_AFTER_SECONDS)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return RETRY_AFTER_SECONDS
     if moment.tzinfo is None:
         return RETRY_AFTER_SECONDS

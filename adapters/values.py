@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -302,7 +303,7 @@ def _build(kind: Any, data: Any) -> Any:
             _wrong(kind)
         return tuple(_build(k, d) for k, d in zip(kinds, data))
     if kind is bytes:
-        if not isinstance(data, dict) or set(data) != {"b64"}:
+        if not isinstance(data, dict) or set(data) != {"b64"} or not isinstance(data["b64"], str):
             _wrong(kind)
         return base64.b64decode(data["b64"], validate=True)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -319,11 +320,14 @@ def _build(kind: Any, data: Any) -> Any:
 def _build_dataclass(kind: Any, data: Any) -> Any:
     if not isinstance(data, dict):
         _wrong(kind)
-    hints = get_type_hints(kind)
+    hints = _hints_of(kind)
     names = {f.name for f in dataclasses.fields(kind)}
     if set(data) - names:
         _wrong(kind)
     return kind(**{name: _build(hints[name], item) for name, item in data.items()})
+
+
+_hints_of = functools.lru_cache(maxsize=None)(get_type_hints)
 
 
 def _wrong(kind: Any) -> NoReturn:

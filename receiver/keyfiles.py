@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from receiver.config.durable import make_folder, sync_folder
 from receiver.config.sections import Keys
 from receiver.domain.errors import ReceiverError
 from receiver.verification.jwk import load_jwks, thumbprint
@@ -59,7 +60,7 @@ def init_folder(folder: Path, *, origin: str) -> Made:
         )
     try:
         for name in FOLDERS:
-            (folder / name).mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            make_folder(folder / name, mode=FOLDER_MODE)
         for name, (content, mode) in files.items():
             write_new(folder / name, content, mode=mode)
     except OSError as error:
@@ -87,6 +88,8 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    # What is sealed with a key must not outlive its name.
+    sync_folder(path.parent)
 
 
 def published_mismatch(keys: Keys) -> str | None:

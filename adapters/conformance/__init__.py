@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
     "adapters.conformance.cache",
     "adapters.conformance.gate",
     "adapters.conformance.hostile",
+    "adapters.conformance.late",
     "adapters.conformance.lies",
     "adapters.conformance.names",
     "adapters.conformance.removing",

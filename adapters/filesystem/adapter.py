@@ -80,8 +80,10 @@ class FilesystemAdapter(StorageAdapter):
             search = OtherNames()
             names = search.find(where.root_fd, ref, found, found.st_nlink)
             others = sorted((n for n in names if n.locator != place.path), key=lambda n: n.locator)
-            if len(others) < found.st_nlink - 1:
-                notes.append(_unfound(found.st_nlink - 1 - len(others), complete=search.complete))
+            if search.seen < found.st_nlink:
+                notes.append(_unfound(found.st_nlink - search.seen, complete=search.complete))
+            if search.seen > len(names):
+                notes.append(f"{search.seen - len(names)} further name(s) of the same file are not listed")
         return Observation(
             ref=ref,
             presence=Presence.PRESENT,
@@ -174,36 +176,50 @@ class FilesystemAdapter(StorageAdapter):
                 record = op.load() if op is not None else None
                 held = _held_stat(op, record) if op is not None and record is not None else None
             doors = [ref.locator] if record is None else [ref.locator, *(h.path for h in record.names)]
+            closed = held is not None and facts.closed_to_all(held)
             leaks: list[str] = []
             for locator in dict.fromkeys(doors):
-                now, words = _stands_at(where, Ref(locator=locator, scope=ref.scope))
+                now, ours, words = _stands_at(where, Ref(locator=locator, scope=ref.scope), record)
                 if words:
                     leaks.append(words)
-                elif now is not None and record is not None and (now.st_dev, now.st_ino) == _inode(where, record):
-                    leaks.append("the same file stands at one of its names again")
+                elif ours:
+                    leaks += [] if closed else ["the same file stands at one of its names again"]
                 elif now is not None:
                     return OriginState(origin=Origin.REPLACED, pin=facts.pin_of(now))
-            if held is not None and record is not None and held.st_nlink > len(record.names):
-                leaks.append(f"{held.st_nlink - len(record.names)} other name(s) of the same file outside quarantine")
+            if held is not None and record is not None and not closed:
+                others = held.st_nlink - len(record.names)
+                leaks += [f"{others} other name(s) of the same file outside quarantine"] if others > 0 else []
         if leaks:
             return OriginState(origin=Origin.LEAKING, doors=tuple(dict.fromkeys(leaks)))
         return OriginState(origin=Origin.GONE if held is None else Origin.BLOCKED)
 
 
-def _inode(where: Directories, record: Record) -> tuple[int, int]:
-    return os.fstat(where.quarantine_fd).st_dev, record.inode
-
-
-def _stands_at(where: Directories, ref: Ref) -> tuple[Optional[os.stat_result], str]:
-    """What the name leads to now, or words for a door that leads where we may not look."""
+def _stands_at(
+    where: Directories, ref: Ref, record: Optional[Record]
+) -> tuple[Optional[os.stat_result], bool, str]:
+    """What the name leads to now and whether that is the blocked file; or words where it leads out of reach."""
     try:
         place = resolve(where.root_fd, where.root, ref)
         with opened(open_parent(where.root_fd, place.path)) as parent_fd:
-            return syscalls.stat_or_none(parent_fd, place.name), ""
+            found = syscalls.stat_or_none(parent_fd, place.name)
+            return found, found is not None and _is_blocked_file(where, parent_fd, place.name, found, record), ""
     except (NotFound, Changed):
-        return None, ""
+        return None, False, ""
     except Denied:
-        return None, "the name now leads out of the customer's folder"
+        return None, False, "the name now leads out of the customer's folder"
+
+
+def _is_blocked_file(
+    where: Directories, parent_fd: int, name: bytes, found: os.stat_result, record: Optional[Record]
+) -> bool:
+    """By number, and by birth too: once the file is removed, the next upload often gets its number."""
+    if record is None or (found.st_dev, found.st_ino) != (os.fstat(where.quarantine_fd).st_dev, record.inode):
+        return False
+    try:
+        with opened(os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)) as fd:
+            return facts.born_as(fd, record.attributes)
+    except FileNotFoundError:
+        return False
 
 
 def _held_stat(op: Operation, record: Record) -> Optional[os.stat_result]:

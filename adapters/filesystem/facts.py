@@ -2,15 +2,20 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from typing import Any, Optional
 
-from adapters.contract import Denied, Pin, Version, to_json
+from adapters.contract import Pin, Version, to_json
 from adapters.filesystem import syscalls
+from adapters.filesystem.walk import NotPlain
 
 UNREADABLE = syscalls.NO_FLAGS_HERE | {errno.ENODATA, errno.EPERM, errno.EACCES}
 """An extended attribute that went away meanwhile, or is not for our eyes."""
+
+MAX_XATTR_BYTES = 256 * 1024
+"""Kept of the values; of more their hashes stand, or a customer could make an observation too large to be carried."""
 
 
 def fingerprint(found: os.stat_result) -> str:
@@ -44,10 +49,21 @@ def holds(pin: Pin, found: os.stat_result) -> bool:
     return known[1:] == now[1:] if op_id_of(pin) else known == now
 
 
+def closed_to_all(found: os.stat_result) -> bool:
+    """Whether nobody but root reads it, by whatever name."""
+    return stat.S_IMODE(found.st_mode) == 0 and found.st_uid == os.geteuid()
+
+
+def born_as(path_fd: int, attributes: dict[str, Any]) -> bool:
+    """False where it is surely another file under a number that was given out anew."""
+    known, born = attributes.get("btime_ns"), syscalls.birth_ns(path_fd)
+    return known is None or born is None or known == str(born)
+
+
 def require_plain(found: os.stat_result) -> None:
-    """Raise Denied for a pipe, a device, a socket or a folder."""
+    """Raise NotPlain for a pipe, a device, a socket or a folder."""
     if not stat.S_ISREG(found.st_mode):
-        raise Denied("not a plain file: a folder, pipe, device or socket is never acted on")
+        raise NotPlain
 
 
 def attributes_of(fd: int, found: os.stat_result) -> dict[str, Any]:
@@ -77,10 +93,16 @@ def read_xattrs(fd: int) -> dict[str, Any]:
             return {}
         raise
     found: dict[str, Any] = {}
+    kept_bytes = 0
     for name in sorted(names):
         value = _xattr(fd, name)
-        if value is not None:
-            found[name.encode("utf-8", "surrogateescape").decode("latin-1")] = to_json(value)
+        if value is None:
+            continue
+        kept_bytes += len(value)
+        shown = to_json(value)
+        if kept_bytes > MAX_XATTR_BYTES:
+            shown = {"sha256": hashlib.sha256(value).hexdigest(), "size_bytes": len(value)}
+        found[name.encode("utf-8", "surrogateescape").decode("latin-1")] = shown
     return found
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from adapters.contract import Changed, Reader
+from adapters.contract import Changed, Reader, Retryable
 
 
 class FileReader(Reader):
@@ -21,6 +21,8 @@ class FileReader(Reader):
         self._offset += len(data)
         if not data:
             self._check()
+            if self._offset < self._before.st_size:
+                raise Retryable("the disk gave fewer bytes than the file has")
         return data
 
     def _check(self) -> None:

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from adapters.contract import AdapterError, Pin, Ref, from_json, to_json
+from adapters.contract import AdapterError, Pin, Ref, Retryable, from_json, to_json
 from adapters.filesystem import syscalls
 from adapters.filesystem.walk import opened
 
 RECORD = b"record.json"
 NAMES = b".names"  # no op_id can hold a dot
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+MAX_LOCK_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Operation:
             data = b"".join(iter(lambda: os.read(fd, 1 << 20), b""))
         try:
             return _record_from(json.loads(data))
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise AdapterError("a record in the quarantine directory cannot be read; restore it from a backup") from exc
 
     def save(self, record: Record) -> None:
@@ -142,8 +143,13 @@ def operation(quarantine_fd: int, op_id: str, *, create: bool = False) -> Iterat
 
 
 def _lock(quarantine_fd: int, name: bytes, *, create: bool) -> Optional[int]:
-    while True:
-        if create and syscalls.make_directory(quarantine_fd, name):
+    if not name.replace(b"-", b"").isalnum():  # a pin or receipt that was made up must lead nowhere else
+        return None
+    for _ in range(MAX_LOCK_TRIES):
+        if create:
+            syscalls.make_directory(quarantine_fd, NAMES)
+            syscalls.make_directory(quarantine_fd, name)
+            # Also where they were there: whoever made them may not have lived to do this.
             syscalls.sync(quarantine_fd)
         try:
             fd = syscalls.open_directory(name, dir_fd=quarantine_fd)
@@ -156,19 +162,18 @@ def _lock(quarantine_fd: int, name: bytes, *, create: bool) -> Optional[int]:
         if now is not None and now.st_ino == os.fstat(fd).st_ino:
             return fd
         os.close(fd)
+    raise Retryable("the folder of this operation was not there after it was made")
 
 
 def note_name(quarantine_fd: int, path: bytes, op_id: str) -> None:
     """Write down that this operation holds that name."""
-    syscalls.make_directory(quarantine_fd, NAMES)
     with opened(syscalls.open_directory(NAMES, dir_fd=quarantine_fd)) as names_fd:
         key = _key(path)
-        new = syscalls.make_directory(names_fd, key)
+        syscalls.make_directory(names_fd, key)
         with opened(syscalls.open_directory(key, dir_fd=names_fd)) as fd:
-            if syscalls.make_directory(fd, os.fsencode(op_id)):
-                syscalls.sync(fd)
-        if new:
-            syscalls.sync(names_fd)
+            syscalls.make_directory(fd, os.fsencode(op_id))
+            syscalls.sync(fd)
+        syscalls.sync(names_fd)
 
 
 def operations_on(quarantine_fd: int, path: bytes) -> list[str]:

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import stat
-from typing import Any, Optional
+from typing import Optional
 
 from adapters.contract import (
     BlockReceipt,
@@ -15,14 +15,16 @@ from adapters.contract import (
     Pin,
     Ref,
     RemoveReceipt,
+    Retryable,
     SealProof,
     UnblockReceipt,
     from_json,
     to_json,
 )
 from adapters.filesystem import facts, syscalls
+from adapters.filesystem.dressing import restore_owner, restore_times_and_flags
 from adapters.filesystem.record import Held, Operation, Record, operation
-from adapters.filesystem.store import GUARDED, Directories, unguarded
+from adapters.filesystem.store import GUARDED, Directories, settle_folder, unguarded
 from adapters.filesystem.walk import open_file, open_folder, open_parent, opened
 
 TAKEN = "something new stands where the file was; move it away first, nothing is ever overwritten"
@@ -48,6 +50,8 @@ def unblock(where: Directories, ref: Ref, receipt: BlockReceipt) -> UnblockRecei
             raise NotFound("the held bytes were deleted; only the seal has them now")
         if record.state != "unblocked":
             _put_back(where, op, record)
+        else:
+            op.sync()  # whoever finished it may not have lived to make that durable
         return UnblockReceipt(losses=tuple(record.losses))
 
 
@@ -56,21 +60,24 @@ def _put_back(where: Directories, op: Operation, record: Record) -> None:
     record.losses = []
     try:
         for held in waiting:
-            _check_free(where, held)
+            _check_free(where, record, held)
         fd = _open_held(where, op, record)
         with opened(fd):
             if record.state != "unblocking":
                 record.state = "unblocking"
                 op.save(record)
             syscalls.change_flags(fd, drop=GUARDED)
-            record.losses += _restore_owner(fd, record.attributes)
+            record.losses += restore_owner(fd, record.attributes)
             # The last name taken goes back first, so that each folder's time is undone in reverse.
             for held in reversed(waiting):
                 _return_name(where, op, record, held)
-            _restore_times_and_flags(fd, record.attributes)
+            restore_times_and_flags(fd, record.attributes)
     except Conflict:
         _hold_again(op, record)
         raise
+    for held in record.names:
+        if held not in waiting:
+            settle_folder(where, held)  # it came back in an earlier try, which may not have lived to sync it
     op.sync()
     record.state = "unblocked"
     op.save(record)
@@ -95,10 +102,10 @@ def _open_held(where: Directories, op: Operation, record: Record) -> int:
     raise NotFound("the held bytes are gone from the quarantine directory")
 
 
-def _check_free(where: Directories, held: Held) -> None:
+def _check_free(where: Directories, record: Record, held: Held) -> None:
     try:
         with opened(open_parent(where.root_fd, held.path)) as parent_fd:
-            if syscalls.stat_or_none(parent_fd, os.path.basename(held.path)) is not None:
+            if not _free_or_back(parent_fd, record, held):
                 raise Conflict(TAKEN)
     except NotFound:
         return  # the customer deleted the folder; it is made again
@@ -106,18 +113,33 @@ def _check_free(where: Directories, held: Held) -> None:
         raise Conflict(TAKEN) from exc
 
 
+def _free_or_back(parent_fd: int, record: Record, held: Held) -> bool:
+    """Whether nothing stands there, or a name of this very file that the customer made from an open descriptor."""
+    found = syscalls.stat_or_none(parent_fd, os.path.basename(held.path))
+    return found is None or (found.st_dev == os.fstat(parent_fd).st_dev and record.is_inode(found))
+
+
 def _return_name(where: Directories, op: Operation, record: Record, held: Held) -> None:
     with opened(_parent_again(where, record, held)) as parent_fd:
         before = os.fstat(parent_fd)
         untouched = str(before.st_mtime_ns) == held.parent_after_ns
-        try:
-            with unguarded(parent_fd):
+        wanted = int(held.parent_mtime_ns) if untouched else before.st_mtime_ns
+        with unguarded(parent_fd):
+            try:
                 syscalls.rename_no_replace(op.fd, os.fsencode(held.slot), parent_fd, os.path.basename(held.path))
-        except FileExistsError as exc:
-            raise Conflict(TAKEN) from exc
-        with contextlib.suppress(PermissionError):
-            wanted = int(held.parent_mtime_ns) if untouched else before.st_mtime_ns
-            syscalls.set_times(parent_fd, before.st_atime_ns, wanted)
+            except FileExistsError as exc:
+                if not _free_or_back(parent_fd, record, held):
+                    raise Conflict(TAKEN) from exc
+                syscalls.unlink(op.fd, os.fsencode(held.slot))
+            except OSError as exc:
+                if exc.errno != errno.EXDEV:
+                    raise
+                raise Conflict("another disk is mounted where the file was; take it away first") from exc
+            back = syscalls.stat_or_none(parent_fd, os.path.basename(held.path))
+            if back is None or not record.is_inode(back):
+                raise Retryable("the file was not put back although the disk said so")
+            with contextlib.suppress(PermissionError):
+                syscalls.set_times(parent_fd, before.st_atime_ns, wanted)
         syscalls.sync(parent_fd)
 
 
@@ -144,6 +166,7 @@ def _make_parent(where: Directories, record: Record, held: Held) -> int:
                     # Only what we just made is given away: the customer may have put something else there meanwhile.
                     if os.fstat(fd).st_uid == os.geteuid() and not os.listdir(fd):
                         syscalls.dress_directory(fd, folder.mode, folder.uid, folder.gid)
+                syscalls.sync(above_fd)
         except (NotFound, Changed) as exc:
             raise Conflict("the customer's folder is gone; make it again first") from exc
         record.losses.append("a folder the customer had deleted was made again")
@@ -151,46 +174,6 @@ def _make_parent(where: Directories, record: Record, held: Held) -> int:
         return open_parent(where.root_fd, held.path)
     except (NotFound, Changed) as exc:
         raise Conflict(TAKEN) from exc
-
-
-def _restore_owner(fd: int, known: dict[str, Any]) -> list[str]:
-    """Only what differs is written; with the immutable flag nothing does. Returns what could not be put back."""
-    losses = []
-    now = os.fstat(fd)
-    try:
-        if (now.st_uid, now.st_gid) != (known["uid"], known["gid"]):
-            os.fchown(fd, known["uid"], known["gid"])
-        if stat.S_IMODE(os.fstat(fd).st_mode) != known["mode"]:
-            os.fchmod(fd, known["mode"])
-    except PermissionError:
-        losses.append("owner or mode could not be put back")
-    if not _restore_xattrs(fd, known["xattrs"]):
-        losses.append("extended attributes could not be put back")
-    return losses
-
-
-def _restore_xattrs(fd: int, known: dict[str, Any]) -> bool:
-    now = facts.read_xattrs(fd)
-    if now == known:
-        return True
-    try:
-        for name in now.keys() - known.keys():
-            os.removexattr(fd, name.encode("latin-1"))
-        for name, value in known.items():
-            if now.get(name) != value:
-                os.setxattr(fd, name.encode("latin-1"), from_json(bytes, value))
-    except OSError:
-        return False
-    return True
-
-
-def _restore_times_and_flags(fd: int, known: dict[str, Any]) -> None:
-    now = os.fstat(fd)
-    wanted = int(known["atime_ns"]), int(known["mtime_ns"])
-    if (now.st_atime_ns, now.st_mtime_ns) != wanted:
-        syscalls.set_times(fd, *wanted)
-    syscalls.change_flags(fd, add=(known["flags"] or 0) & GUARDED)
-    syscalls.sync(fd)
 
 
 def _hold_again(op: Operation, record: Record) -> None:
@@ -222,6 +205,7 @@ def remove(where: Directories, ref: Ref, proof: SealProof, receipt: BlockReceipt
     with operation(where.quarantine_fd, receipt.op_id) as found:
         op, record = load(found, ref)
         if record.state == "removed":
+            op.sync()
             return from_json(RemoveReceipt, record.outcome)
         if record.state not in ("blocked", "removing"):
             raise Changed("the file is not held any more; look again")
@@ -255,8 +239,9 @@ def _delete(op: Operation, record: Record) -> RemoveReceipt:
     if not waiting:
         return from_json(RemoveReceipt, record.outcome) if record.outcome else RemoveReceipt(outcome="removed")
     with opened(open_file(op.fd, os.fsencode(waiting[0].slot))) as fd:
-        elsewhere = os.fstat(fd).st_nlink - len(waiting)
-        outcome = _outcome(elsewhere)
+        now = os.fstat(fd)
+        elsewhere, closed = now.st_nlink - len(waiting), facts.closed_to_all(now)
+        outcome = _outcome(elsewhere, closed=closed)
         record.outcome = to_json(outcome)
         op.save(record)
         if not syscalls.change_flags(fd, drop=GUARDED):
@@ -264,15 +249,25 @@ def _delete(op: Operation, record: Record) -> RemoveReceipt:
         for held in waiting:
             syscalls.unlink(op.fd, os.fsencode(held.slot))
         op.sync()
-        if elsewhere > 0:
+        if any(_in_slot(op, record, held) for held in waiting):
+            raise Retryable("the held bytes were not deleted although the disk said so")
+        if elsewhere > 0 and closed:
+            syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
+        elif elsewhere > 0:
             # Somebody else's name for the same bytes lives on, so they get the file back as it was.
             syscalls.change_flags(fd, add=(record.attributes["flags"] or 0) & GUARDED)
     return outcome
 
 
-def _outcome(elsewhere: int) -> RemoveReceipt:
+def _outcome(elsewhere: int, *, closed: bool) -> RemoveReceipt:
     if elsewhere <= 0:
         return RemoveReceipt(outcome="removed")
+    if closed:
+        return RemoveReceipt(
+            outcome="unreachable_retained",
+            reason="the same bytes have more names in the customer's folder than were moved; nobody can read them",
+            residual=(f"{elsewhere} other name(s) of the same file stand, closed to everybody",),
+        )
     return RemoveReceipt(
         outcome="unreachable_retained",
         reason="the same bytes have a name outside the customer's folder",

@@ -1,6 +1,7 @@
 """The two directories an adapter acts between, and moving one name from one to the other."""
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -32,6 +33,8 @@ class Directories:
 @contextmanager
 def directories(root: bytes, quarantine_dir: bytes) -> Iterator[Directories]:
     with opened(syscalls.open_directory(root)) as root_fd, opened(syscalls.open_directory(quarantine_dir)) as held_fd:
+        if not _is_ours_alone(os.fstat(held_fd)):
+            raise Denied("quarantine_dir was swapped or opened to others since the start; make it 0700 and ours again")
         yield Directories(root=root, root_fd=root_fd, quarantine_fd=held_fd)
 
 
@@ -45,13 +48,21 @@ def check_directories(root: bytes, quarantine_dir: bytes) -> None:
         raise ValueError("root must be a real path, without links in it")
     if not os.path.lexists(quarantine_dir):
         os.mkdir(quarantine_dir, 0o700)
+    # Also where it was there: whoever made it may not have lived to do this. A folder we may not read stays unsynced.
+    above = os.path.realpath(os.path.dirname(os.path.abspath(quarantine_dir)))
+    with contextlib.suppress(PermissionError), opened(syscalls.open_directory(above)) as above_fd:
+        syscalls.sync(above_fd)
     found = os.lstat(quarantine_dir)
     if not stat.S_ISDIR(found.st_mode):
         raise ValueError("quarantine_dir must be a folder, not a link or a file")
-    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if not _is_ours_alone(found):
         raise ValueError("quarantine_dir must belong to the agent's user alone: chown it and chmod 0700")
     if _is_below(quarantine_dir, root) or _is_below(root, quarantine_dir):
         raise ValueError("quarantine_dir must not lie below root, nor root below it: customers must not reach it")
+
+
+def _is_ours_alone(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
 def _is_below(path: bytes, above: bytes) -> bool:
@@ -101,6 +112,7 @@ def take(where: Directories, op: Operation, record: Record, held: Held) -> Held:
     slot = os.fsencode(held.slot)
     there = syscalls.stat_or_none(op.fd, slot)
     if there is not None and record.is_inode(there):
+        settle(where, op, held)  # a crash may have come between the move and its being durable
         return held
     if there is not None:  # a crash came between a swap and putting it back
         _return_stray(where, op, record, held)
@@ -110,6 +122,8 @@ def take(where: Directories, op: Operation, record: Record, held: Held) -> Held:
             if not record.is_inode(os.fstat(fd)):
                 raise Changed("another file stands there now; look again")
             _rename_in(parent_fd, name, op, slot, fd)
+        # Ours first: a power cut that leaves neither name would lose the file.
+        op.sync()
         syscalls.sync(parent_fd)
         after = os.fstat(parent_fd).st_mtime_ns
     moved = syscalls.stat_or_none(op.fd, slot)
@@ -117,6 +131,17 @@ def take(where: Directories, op: Operation, record: Record, held: Held) -> Held:
         _return_stray(where, op, record, held)
         raise Changed("the file was swapped while it was being blocked; look again")
     return replace(held, parent_after_ns=str(after))
+
+
+def settle(where: Directories, op: Operation, held: Held) -> None:
+    """Make a move of an earlier try durable at both ends; which of them it reached is not known."""
+    op.sync()
+    settle_folder(where, held)
+
+
+def settle_folder(where: Directories, held: Held) -> None:
+    with contextlib.suppress(NotFound, Changed, Denied), opened(open_parent(where.root_fd, held.path)) as parent_fd:
+        syscalls.sync(parent_fd)
 
 
 def _rename_in(parent_fd: int, name: bytes, op: Operation, slot: bytes, fd: int) -> None:
@@ -128,7 +153,7 @@ def _rename_in(parent_fd: int, name: bytes, op: Operation, slot: bytes, fd: int)
     except PermissionError as exc:
         raise Denied("the agent may not move this file; it needs CAP_DAC_OVERRIDE and CAP_FOWNER") from exc
     except OSError as exc:
-        if exc.errno == errno.EXDEV:
+        if exc.errno in (errno.EXDEV, errno.EBUSY):  # busy: the name itself is a mount point
             raise Unsupported(OTHER_MOUNT) from exc
         raise
 
@@ -139,6 +164,7 @@ def _return_stray(where: Directories, op: Operation, record: Record, held: Held)
     try:
         with opened(open_parent(where.root_fd, held.path)) as parent_fd:
             syscalls.rename_no_replace(op.fd, slot, parent_fd, os.path.basename(held.path))
+            syscalls.sync(parent_fd)
     except (FileExistsError, NotFound, Changed):
         while True:
             record.strays += 1

@@ -10,11 +10,14 @@ import errno
 import fcntl
 import os
 import platform
+import signal
+import stat
 import struct
 from typing import Optional, Union
 
 libc = ctypes.CDLL(None, use_errno=True)
 
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -53,17 +56,43 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:
     raise _error()
 
 
-def open_beneath(dir_fd: int, path: bytes, flags: int) -> int:
-    """Open a path that holds no link at all, relative to `dir_fd`."""
-    return openat2(dir_fd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+def open_beneath(dir_fd: int, path: bytes, flags: int, *, one_mount: bool = False) -> int:
+    """Open a path that holds no link at all, relative to `dir_fd`.
+
+    `one_mount` also refuses, with EXDEV, what another mount holds: it may be a second way to somebody else's folder.
+    """
+    refused = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS
+    return openat2(dir_fd, path, flags, refused | (RESOLVE_NO_XDEV if one_mount else 0))
 
 
-def open_quietly(dir_fd: int, path: bytes, flags: int) -> int:
+def open_quietly(dir_fd: int, path: bytes, flags: int, *, one_mount: bool = False) -> int:
     """Open without touching the access time, where our privileges allow that."""
     try:
-        return open_beneath(dir_fd, path, flags | os.O_NOATIME)
+        return open_beneath(dir_fd, path, flags | os.O_NOATIME, one_mount=one_mount)
     except PermissionError:
-        return open_beneath(dir_fd, path, flags)
+        return open_beneath(dir_fd, path, flags, one_mount=one_mount)
+
+
+def open_patiently(dir_fd: int, path: bytes, flags: int) -> int:
+    """Open a plain file without waiting for a pipe; but do wait for whoever holds a lease on it.
+
+    The owner of a file may take a lease on it and so refuse every open that does not wait. The kernel ends such a wait
+    after /proc/sys/fs/lease-break-time seconds at the latest.
+    """
+    try:
+        return open_quietly(dir_fd, path, flags | os.O_NONBLOCK)
+    except BlockingIOError:
+        anchor = open_beneath(dir_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(anchor).st_mode):  # a pipe was put there meanwhile, which might wait for ever
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        again, way = (flags & ~os.O_NOFOLLOW) | os.O_CLOEXEC, f"/proc/self/fd/{anchor}"
+        try:
+            return os.open(way, again | os.O_NOATIME)
+        except PermissionError:
+            return os.open(way, again)
+    finally:
+        os.close(anchor)
 
 
 def birth_ns(fd: int) -> Optional[int]:
@@ -94,6 +123,10 @@ def get_flags(fd: int) -> Optional[int]:
 
 def nobody_writes(fd: int) -> Optional[bool]:
     """Ask by a lease whether anybody has the file open for writing. None: leases do not work here."""
+    # Whoever opens the file while we hold the lease makes the kernel signal us. By default that is SIGIO, which ends a
+    # process; SIGURG is ignored by all who did not ask for it.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as exc:
@@ -159,7 +192,8 @@ def change_flags(fd: int, *, add: int = 0, drop: int = 0) -> bool:
         if exc.errno in NO_FLAGS_HERE or isinstance(exc, PermissionError):
             return False
         raise
-    return True
+    # Not every filesystem that takes the call keeps the flag.
+    return ((get_flags(fd) or 0) ^ wanted) & (add | drop) == 0
 
 
 def sync(fd: int) -> None:
@@ -174,6 +208,16 @@ def unlink(dir_fd: int, name: bytes) -> None:
 
 def set_times(fd: int, atime_ns: int, mtime_ns: int) -> None:
     os.utime(fd, ns=(atime_ns, mtime_ns))
+
+
+def close_to_all(fd: int) -> bool:
+    """Take the file from its owner and let nobody read it, by whatever name. False where we may not."""
+    try:
+        os.fchown(fd, os.geteuid(), os.getegid())
+        os.fchmod(fd, 0)
+    except PermissionError:
+        return False
+    return True
 
 
 def make_directory(dir_fd: int, name: bytes) -> bool:
@@ -202,5 +246,18 @@ def write_durably(dir_fd: int, name: bytes, data: bytes) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    _must_hold(dir_fd, temporary, data)  # before it takes the place of what was good
     os.rename(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     os.fsync(dir_fd)
+    _must_hold(dir_fd, name, data)
+
+
+def _must_hold(dir_fd: int, name: bytes, data: bytes) -> None:
+    """All that follows rests on this file, so a disk that only said yes must be found out at once."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        found = b"".join(iter(lambda: os.read(fd, 1 << 20), b""))
+    finally:
+        os.close(fd)
+    if found != data:
+        raise OSError(errno.EIO, "what was written does not read back")

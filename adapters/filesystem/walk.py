@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 import time
@@ -22,6 +23,21 @@ MAX_LINKS = 40
 MAX_NAME_BYTES = 4096
 WALK_ENTRIES = 1_000_000
 WALK_SECONDS = 30.0
+MAX_NAMES = 100
+"""Of one file, that are listed and moved. Of more the file itself is closed, which closes them all at once."""
+WALK_WAITING_BYTES = 64 * 1024 * 1024
+"""Of the names of folders still to be looked into: a customer can make millions of long ones."""
+
+
+class OutOfScope(Denied):
+    """The name leads out of the customer's folder now."""
+
+
+class NotPlain(Denied):
+    """A folder, pipe, device or socket stands there now."""
+
+    def __init__(self) -> None:
+        super().__init__("not a plain file: a folder, pipe, device or socket is never acted on")
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ def resolve(root_fd: int, root: bytes, ref: Ref) -> Place:
         part = todo.pop(0)
         if part == b"..":
             if len(done) <= len(scope):
-                raise Denied("a link leads out of the customer's folder")
+                raise OutOfScope("a link leads out of the customer's folder")
             done.pop()
             continue
         if part in (b"", b"."):
@@ -94,7 +110,7 @@ def resolve(root_fd: int, root: bytes, ref: Ref) -> Place:
         links.append((b"/".join([*done, part]), target))
         done, todo = _follow(root, scope, done, target, todo)
     if len(done) <= len(scope):
-        raise Denied("not a plain file: a folder, pipe, device or socket is never acted on")
+        raise NotPlain
     return Place(path=b"/".join(done), links=tuple(links))
 
 
@@ -120,12 +136,14 @@ def _follow(
     # An absolute link is fine as long as it says plainly that it stays inside; `..` in it counts from there.
     inside = b"/".join([root.rstrip(b"/"), *scope])
     if target != inside and not target.startswith(inside + b"/"):
-        raise Denied("a link leads out of the customer's folder")
+        raise OutOfScope("a link leads out of the customer's folder")
     return list(scope), [*target[len(inside):].split(b"/"), *todo]
 
 
 def _moved(exc: OSError) -> Exception:
     """What the kernel's refusal of a path without links means: somebody swapped a part, or it is not ours to see."""
+    if exc.errno == errno.ENAMETOOLONG:  # longer than any file's name can be here
+        return NotFound("no file of that name")
     if exc.errno == errno.ELOOP:  # a link stands where a moment ago there was none
         return Changed("a folder was swapped for a link on the way; look again")
     if isinstance(exc, PermissionError):
@@ -155,9 +173,9 @@ def open_file(parent_fd: int, name: bytes) -> int:
         raise NotFound("no file of that name")
     # Opening a device can have effects, so the kind is looked at first; it is looked at again once open.
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
-        raise Denied("not a plain file: a folder, pipe, device or socket is never acted on")
+        raise NotPlain
     try:
-        return syscalls.open_quietly(parent_fd, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return syscalls.open_patiently(parent_fd, name, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError as exc:
         raise NotFound("no file of that name") from exc
     except OSError as exc:
@@ -171,48 +189,61 @@ class OtherNames:
         self._entries_left = entries
         self._until = time.monotonic() + seconds
         self.complete = True
+        self.seen = self.seen_in_scope = 0
 
     def find(self, root_fd: int, ref: Ref, inode: os.stat_result, wanted: int) -> list[OtherName]:
-        """Up to `wanted` names. `complete` is False afterwards where the search had to stop early."""
+        """Look until `wanted` names were found; of these return MAX_NAMES at most and count them all in `seen`.
+
+        `complete` is False afterwards where the search had to stop early.
+        """
         found: list[OtherName] = []
         scope = ref.scope.strip(b"/")
         for start, skip in ((scope, None), (b"", scope)) if scope else ((b"", None),):
             for path in self._names_below(root_fd, start, skip, inode):
-                found.append(OtherName(locator=path, in_scope=in_scope(path, ref.scope)))
-                if len(found) >= wanted:
+                name = OtherName(locator=path, in_scope=in_scope(path, ref.scope))
+                self.seen += 1
+                self.seen_in_scope += name.in_scope
+                if len(found) < MAX_NAMES:
+                    found.append(name)
+                if self.seen >= wanted:
                     return found
         return found
 
     def _names_below(
         self, root_fd: int, start: bytes, skip: Optional[bytes], inode: os.stat_result
     ) -> Iterator[bytes]:
-        waiting = [start]
+        waiting, waiting_bytes = [start], len(start)
         while waiting:
             folder = waiting.pop()
+            waiting_bytes -= len(folder)
             for name, is_folder, number in self._list(root_fd, folder):
                 path = folder + b"/" + name if folder else name
                 if is_folder:
                     if path != skip:
                         waiting.append(path)
+                        waiting_bytes += len(path)
                 elif number == inode.st_ino and self._is(root_fd, path, inode):
                     yield path
                 self._entries_left -= 1
-                if self._entries_left <= 0 or time.monotonic() > self._until:
+                if self._entries_left <= 0 or time.monotonic() > self._until or waiting_bytes > WALK_WAITING_BYTES:
                     self.complete = False
                     return
 
     def _list(self, root_fd: int, folder: bytes) -> list[tuple[bytes, bool, int]]:
         """Name, whether it is a folder, and inode number of each entry."""
         try:
-            fd = syscalls.open_quietly(root_fd, folder or b".", os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return []  # it went away, or became a link, while we walked
+            fd = syscalls.open_quietly(root_fd, folder or b".", os.O_RDONLY | os.O_DIRECTORY, one_mount=True)
+        except OSError as exc:
+            # Deeper than a path can say; or the agent may not look. Else it went away, or became a link, meanwhile.
+            self.complete = self.complete and exc.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+            return []
         with opened(fd), os.scandir(fd) as entries:
-            return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False), e.inode()) for e in entries]
+            some = itertools.islice(entries, self._entries_left + 1)
+            return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False), e.inode()) for e in some]
 
     def _is(self, root_fd: int, path: bytes, inode: os.stat_result) -> bool:
         with contextlib.suppress(OSError):
-            with opened(syscalls.open_beneath(root_fd, path, os.O_PATH | os.O_NOFOLLOW)) as fd:
+            with opened(syscalls.open_beneath(root_fd, path, os.O_PATH | os.O_NOFOLLOW, one_mount=True)) as fd:
                 found = os.fstat(fd)
             return (found.st_dev, found.st_ino) == (inode.st_dev, inode.st_ino)
         return False

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
-from adapters.contract import Capabilities, DenyTarget, GateAdapter, GateReceipt, GateStatus
+from adapters.contract import Capabilities, Denied, DenyTarget, GateAdapter, GateReceipt, GateStatus
 
 
 class MemoryGate(GateAdapter):
@@ -16,6 +16,7 @@ class MemoryGate(GateAdapter):
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._denied: dict[str, tuple[DenyTarget, ...]] = {}
+        self._spent: set[str] = set()
 
     def __repr__(self) -> str:
         return f"MemoryGate({self.name!r})"
@@ -36,11 +37,15 @@ class MemoryGate(GateAdapter):
 
     def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
         with self._lock:
+            if op_id in self._spent:
+                # It was on its way when somebody took it back.
+                raise Denied("this operation was taken back; whoever sends it now comes too late")
             self._denied[op_id] = tuple(targets)
         return GateReceipt(op_id=op_id, undo={"urls": len(targets)})
 
     def _allow(self, receipt: GateReceipt) -> None:
         with self._lock:
+            self._spent.add(receipt.op_id)
             self._denied.pop(receipt.op_id, None)
 
     def _state(self, receipt: GateReceipt) -> GateStatus:

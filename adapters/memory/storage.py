@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from adapters.contract import (
     AdapterError,
     BlockReceipt,
@@ -20,6 +22,7 @@ from adapters.contract import (
     Reader,
     Ref,
     RemoveReceipt,
+    Retryable,
     SealProof,
     StorageAdapter,
     UnblockReceipt,
@@ -27,13 +30,15 @@ from adapters.contract import (
 from adapters.memory.store import Block, MemoryStore, StoredObject
 
 CAN = ("block", "freeze", "exact_unblock", "strong_pin", "other_names", "remove")
+UNWRITTEN = "the store did not keep what was written"
 
 
 class MemoryReader(Reader):
-    """Reads one pin, and notices when its bytes are rewritten."""
+    """Reads one pin, and notices when its bytes are rewritten or come damaged."""
 
     def __init__(self, store: MemoryStore, source: StoredObject, pin: Pin, offset: int) -> None:
         self._store, self._source, self._pin, self._offset = store, source, pin, offset
+        self._hash = None if offset else hashlib.sha256()
 
     def _read(self, size: int) -> bytes:
         with self._store.lock:
@@ -43,6 +48,10 @@ class MemoryReader(Reader):
             chunk = body[self._offset : self._offset + size]
             self._offset += len(chunk)
             self._store.body_bytes_read += len(chunk)
+            if self._hash is not None:
+                self._hash.update(chunk)
+                if not chunk and self._hash.hexdigest() != self._source.digests[self._pin]:
+                    raise Retryable("the store gave other bytes than were written")
             return chunk
 
     def _close(self) -> None:
@@ -85,34 +94,48 @@ class MemoryStorage(StorageAdapter):
     def _block(self, ref: Ref, observation: Observation, op_id: str) -> BlockReceipt:
         self._check_scope(ref)
         with self.store.lock:
-            before = self.store.blocks.get(op_id)
-            if before is not None:
-                return _same(before.receipt, ref)
-            found = self.store.names.get(ref.locator)
-            if found is None:
-                raise NotFound("nothing is there to block")
-            if found.pins != observation.pins:
-                raise Changed("it is not what was observed")
-            names = self._names_of(found)
-            ours = tuple(name for name in names if within(ref.scope, name))
-            strange = len(names) - len(ours)
-            receipt = BlockReceipt(
-                op_id=op_id,
-                ref=ref,
-                pins=found.pins,
-                undo={"object": found.number},
-                doors=(f"{len(ours)} name(s)",),
-                residual=(f"{strange} name(s) outside the customer's part still lead to it",) if strange else (),
-            )
-            self.store.blocks[op_id] = Block(receipt=receipt, taken=found, names=ours)
-            for name in ours:
+            if op_id in self.store.undone:
+                # It was on its way when somebody took it back.
+                raise Denied("this operation was taken back; whoever sends it now comes too late")
+            if op_id not in self.store.blocks:
+                # Written down before anything is taken, so that a crash in between is finished by calling again.
+                self.store.blocks[op_id] = self._plan(ref, observation, op_id)
+                if op_id not in self.store.blocks:
+                    raise Retryable(UNWRITTEN)
+            block = self._blocked_by(op_id)
+            if block.receipt.ref != ref:
+                raise AdapterError("this op_id blocked another object; every operation needs its own")
+            for name in self._standing(block):
                 del self.store.names[name]
-            return receipt
+            if self._standing(block):
+                raise Retryable("the store did not take the names away")
+            return block.receipt
+
+    def _plan(self, ref: Ref, observation: Observation, op_id: str) -> Block:
+        found = self.store.names.get(ref.locator)
+        if found is None:
+            raise NotFound("nothing is there to block")
+        if found.pins != observation.pins:
+            raise Changed("it is not what was observed")
+        names = self._names_of(found)
+        ours = tuple(name for name in names if within(ref.scope, name))
+        if ref.locator not in ours:
+            raise Retryable("the store's listing does not show what it holds")
+        strange = len(names) - len(ours)
+        receipt = BlockReceipt(
+            op_id=op_id,
+            ref=ref,
+            pins=found.pins,
+            undo={"object": found.number},
+            doors=(f"{len(ours)} name(s)",),
+            residual=(f"{strange} name(s) outside the customer's part still lead to it",) if strange else (),
+        )
+        return Block(receipt=receipt, taken=found, names=ours)
 
     def _freeze(self, ref: Ref, receipt: BlockReceipt) -> FreezeReceipt:
         del ref
         with self.store.lock:
-            self._blocked(receipt).taken.frozen = True
+            self._blocked_by(receipt.op_id).taken.frozen = True
         return FreezeReceipt(promised=True, how="writes to it are refused")
 
     def _open(self, ref: Ref, pin: Pin, offset: int) -> Reader:
@@ -144,29 +167,47 @@ class MemoryStorage(StorageAdapter):
             return OriginState(origin=Origin.BLOCKED if block else Origin.GONE)
 
     def _remove(self, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
-        del ref
         with self.store.lock:
-            if op_id in self.store.removed:
-                return self.store.removed[op_id]
-            block = self._blocked(receipt)
+            if receipt.op_id not in self.store.blocks:
+                return self._removed(ref, receipt, op_id)
+            block = self._blocked_by(receipt.op_id)
             if set(block.taken.pins) != set(proof.pins):
                 raise Changed("the blocked bytes are not those that were sealed")
-            del self.store.blocks[receipt.op_id]
             left = len(self._names_of(block.taken))
             residual = (f"{left} name(s) outside the customer's part still lead to it",) if left else ()
+            # First what will be said of it, then the bytes: a crash in between is finished by calling again.
             self.store.removed[op_id] = RemoveReceipt(outcome="removed", residual=residual)
-            return self.store.removed[op_id]
+            if op_id not in self.store.removed:
+                raise Retryable(UNWRITTEN)
+            del self.store.blocks[receipt.op_id]
+            if receipt.op_id in self.store.blocks:
+                raise Retryable("the store did not delete the bytes")
+            return self._removed(ref, receipt, op_id)
+
+    def _removed(self, ref: Ref, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
+        if self._is_back(ref, receipt):
+            raise Changed("it is not blocked any more")
+        if op_id not in self.store.removed:
+            raise NotFound("the block is not there any more")
+        return self.store.removed[op_id]
 
     def _unblock(self, ref: Ref, receipt: BlockReceipt) -> UnblockReceipt:
         with self.store.lock:
             if self._is_back(ref, receipt):
                 return UnblockReceipt()
-            block = self._blocked(receipt)
-            if any(name in self.store.names and self.store.names[name] is not block.taken for name in block.names):
+            block = self._blocked_by(receipt.op_id)
+            new = [self.store.names.get(name) for name in block.names]
+            if any(found is not None and found is not block.taken for found in new):
                 raise Conflict("something new stands at a name of the blocked object")
+            for name in block.names:
+                self.store.names[name] = block.taken
+            if len(self._standing(block)) < len(block.names):
+                raise Retryable("the store did not put the names back")
+            self.store.undone.add(receipt.op_id)
             del self.store.blocks[receipt.op_id]
+            if receipt.op_id in self.store.blocks:
+                raise Retryable("the store did not let go of the block")
             block.taken.frozen = False
-            self.store.names.update(dict.fromkeys(block.names, block.taken))
             return UnblockReceipt()
 
     def _derivatives(self, ref: Ref) -> tuple[Ref, ...]:
@@ -184,13 +225,18 @@ class MemoryStorage(StorageAdapter):
 
     def _taken_from(self, locator: bytes) -> StoredObject | None:
         """The newest block that took something from this name."""
-        blocks = reversed(self.store.blocks.values())
+        blocks = reversed(list(self.store.blocks.values()))
         return next((block.taken for block in blocks if locator in block.names), None)
 
-    def _blocked(self, receipt: BlockReceipt) -> Block:
-        if receipt.op_id not in self.store.blocks:
+    def _blocked_by(self, op_id: str) -> Block:
+        block = self.store.blocks.get(op_id)
+        if block is None:
             raise NotFound("the block is not there any more")
-        return self.store.blocks[receipt.op_id]
+        return block
+
+    def _standing(self, block: Block) -> list[bytes]:
+        """Names that lead to the object still, or again."""
+        return [name for name in block.names if self.store.names.get(name) is block.taken]
 
     def _is_back(self, ref: Ref, receipt: BlockReceipt) -> bool:
         here = self.store.names.get(ref.locator)
@@ -200,9 +246,3 @@ class MemoryStorage(StorageAdapter):
 def within(scope: bytes, locator: bytes) -> bool:
     """A scope is a folder: ``acme`` holds ``acme/a.jpg`` but not ``acme-two/a.jpg``. An empty one holds everything."""
     return not scope or locator.startswith(scope.rstrip(b"/") + b"/")
-
-
-def _same(receipt: BlockReceipt, ref: Ref) -> BlockReceipt:
-    if receipt.ref != ref:
-        raise AdapterError("this op_id blocked another object; every operation needs its own")
-    return receipt

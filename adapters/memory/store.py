@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from adapters.contract import BlockReceipt, Pin, RemoveReceipt, Version
@@ -17,6 +18,8 @@ class StoredObject:
 
     number: int
     versions: list[tuple[Version, bytes]] = field(default_factory=list)
+    digests: dict[Pin, str] = field(default_factory=dict)
+    """SHA-256 of each version, taken when it was written, so that a reader can tell damaged bytes."""
     frozen: bool = False
 
     @property
@@ -42,9 +45,11 @@ class MemoryStore:
     def __init__(self, *, keeps_versions: bool = False) -> None:
         self.lock = threading.RLock()
         self.keeps_versions = keeps_versions
-        self.names: dict[bytes, StoredObject] = {}
-        self.blocks: dict[str, Block] = {}
-        self.removed: dict[str, RemoveReceipt] = {}
+        self.names: MutableMapping[bytes, StoredObject] = {}
+        self.blocks: MutableMapping[str, Block] = {}
+        self.removed: MutableMapping[str, RemoveReceipt] = {}
+        self.undone: set[str] = set()
+        """Operations that were taken back; none of them blocks again."""
         self.derived: dict[bytes, tuple[bytes, ...]] = {}
         self.body_bytes_read = 0
         """By the adapters; the doors below do not count."""
@@ -92,6 +97,7 @@ class MemoryStore:
             raise PermissionError("the object is frozen")
         number = next(self._numbers)
         pin = Pin(f"{target.number}.{number}")
+        target.digests[pin] = hashlib.sha256(body).hexdigest()
         version = Version(pin=pin, size_bytes=len(body), modified_at=time.time_ns() // 1000)
         older = target.versions if self.keeps_versions else []
         kept = [(replace(old, current=False), old_body) for old, old_body in older]

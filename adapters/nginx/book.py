@@ -16,6 +16,9 @@ from adapters.contract import AdapterError
 from adapters.nginx.files import read_or_empty, write_durably
 from adapters.nginx.rules import Rule
 
+MAX_SPENT = 10_000
+"""Of the operations taken back, so many are remembered: years of releases, and a book that stays small."""
+
 
 @dataclass
 class State:
@@ -24,12 +27,17 @@ class State:
     ops: dict[str, list[Rule]] = field(default_factory=dict)
     leaving: dict[str, list[Rule]] = field(default_factory=dict)
     """Taken back, until nginx was seen without them."""
+    spent: list[str] = field(default_factory=list)
+    """Taken back for good, the newest last. A deny of one of them is late: it was sent before it was taken back."""
     applied: list[str] = field(default_factory=list)
     generation: int = 0
     sha256: str = ""
 
     def rules(self) -> list[Rule]:
         return [rule for rules in self.ops.values() for rule in rules]
+
+    def spend(self, op_id: str) -> None:
+        self.spent = [*(one for one in self.spent if one != op_id), op_id][-MAX_SPENT:]
 
     def is_live(self, map_file: bytes) -> bool:
         return bool(self.sha256) and hashlib.sha256(map_file).hexdigest() == self.sha256
@@ -48,7 +56,7 @@ class Book:
             return State()
         try:
             return _state_from(json.loads(data))
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
             raise AdapterError("the gate's state file cannot be read; restore it from a backup") from exc
 
     @contextmanager
@@ -72,6 +80,7 @@ def _state_to(state: State) -> dict[str, Any]:
         "v": 1,
         "ops": ops,
         "leaving": leaving,
+        "spent": state.spent,
         "applied": state.applied,
         "generation": state.generation,
         "sha256": state.sha256,
@@ -84,6 +93,7 @@ def _state_from(data: dict[str, Any]) -> State:
     return State(
         ops={op_id: [_rule_from(rule) for rule in rules] for op_id, rules in data["ops"].items()},
         leaving={op_id: [_rule_from(rule) for rule in rules] for op_id, rules in data["leaving"].items()},
+        spent=list(data["spent"]),
         applied=list(data["applied"]),
         generation=int(data["generation"]),
         sha256=str(data["sha256"]),

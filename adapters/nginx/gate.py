@@ -10,6 +10,7 @@ from typing import Optional
 from adapters.contract import (
     AdapterError,
     Capabilities,
+    Denied,
     DenyTarget,
     GateAdapter,
     GateReceipt,
@@ -84,12 +85,15 @@ class NginxGate(GateAdapter):
         if rules and not fitting:
             raise Unsupported(f"refusing URLs of more than {MAX_TOKEN_BYTES} bytes in nginx")
         with self._book.changing() as state:
+            if op_id in state.spent:
+                raise Denied("this operation was taken back; whoever sends it now comes too late")
             state.ops.setdefault(op_id, fitting)
         self._apply(op_id, present=True)
         return GateReceipt(op_id=op_id, undo={"op_id": op_id}, residual=self._residual(rules))
 
     def _allow(self, receipt: GateReceipt) -> None:
         with self._book.changing() as state:
+            state.spend(receipt.op_id)
             taken_back = state.ops.pop(receipt.op_id, None)
             if taken_back is not None:
                 state.leaving[receipt.op_id] = taken_back
@@ -143,6 +147,7 @@ class NginxGate(GateAdapter):
             with self._book.changing() as state:
                 state.ops = {op: rules for op, rules in state.ops.items() if op in state.applied}
                 state.ops.update(state.leaving)
+                state.spent = [op for op in state.spent if op not in state.leaving]
                 state.leaving = {}
             raise
         self._reloader.reload(generation)

@@ -62,9 +62,14 @@ def held_pin(op_id: str, number: int, etag: str, size_bytes: int) -> Pin:
 def split_pin(pin: Pin) -> tuple[str, str, str, int]:
     """Kind, version id (or place in quarantine), ETag and size of a pin of ours. NotFound when it is none."""
     parts = pin.value.split("/")
-    if len(parts) != 4 or parts[0] not in {"version", "held"} or not parts[3].isdigit():
+    if len(parts) != 4 or parts[0] not in {"version", "held"} or not _is_number(parts[3]):
         raise NotFound("this store gave no such pin")
     return parts[0], unquote(parts[1]), unquote(parts[2]), int(parts[3])
+
+
+def _is_number(text: str) -> bool:
+    """Digits that `int` takes; `isdigit` alone is true of others too."""
+    return text.isascii() and text.isdigit()
 
 
 def key_of(ref: Ref) -> str:

@@ -60,6 +60,10 @@ class Policy:
     def has(self, name: str) -> bool:
         return any(item.get("Sid") == name for item in self._statements(self._read()))
 
+    def holds(self, statement: Statement) -> bool:
+        """Whether it stands there unchanged; an owner may write something else under the same Sid."""
+        return any(_shape(item) == _shape(statement) for item in self._statements(self._read()))
+
     def add(self, statement: Statement) -> None:
         """Put it in, replacing one of the same Sid. Raises Unsupported where the server knows no policies."""
         name = str(statement["Sid"])
@@ -156,6 +160,17 @@ class Policy:
         return False
 
 
+def _shape(value: object) -> object:
+    """Equal for what means the same: servers write one member as itself or as a list, and `*` in two ways."""
+    if isinstance(value, Mapping):
+        if set(value) == {"AWS"} and _shape(value["AWS"]) == "*":
+            return "*"
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return _shape(value[0]) if len(value) == 1 else sorted(map(str, value))
+    return value
+
+
 def _md5(name: str) -> str:
     """The ETag of a lock; a store that makes other ETags lets the lock grow old instead."""
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
@@ -164,5 +179,5 @@ def _md5(name: str) -> str:
 def _seconds(http_date: str) -> float:
     try:
         return email.utils.parsedate_to_datetime(http_date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

@@ -80,6 +80,7 @@ class Prober:
             for name in (sid(f"probe {key}"), sid(f"tag {key}")):
                 self._quietly_drop(name)
             delete_all(self._wire, bucket, key)
+            delete_all(self._wire, bucket, f"{key}.copy")
             for copy_key in (self._held(key), f"{self._held(key)}.copy"):
                 delete_all(self._wire, held, copy_key)
 
@@ -110,7 +111,10 @@ class Prober:
             except (Denied, Unsupported, Refused) as exc:
                 word = str(exc)
                 continue
-            if not self._doors.closed(key, [stored]) and self._doors.host_reads(key, [stored]):
+            closed = not self._doors.closed(key, [stored]) and self._doors.host_reads(key, [stored])
+            if closed and self._copied_away(key, stored):
+                word = "customers can copy a denied object to another name"
+            elif closed:
                 self._policy.drop(sid(f"probe {key}"))
                 return exempt, ""
         self._quietly_drop(sid(f"probe {key}"))
@@ -126,6 +130,8 @@ class Prober:
             self._wire.call("put_object_tagging", Tagging={"TagSet": [ours]}, **where)
             if self._doors.closed(key, [stored]) or not self._doors.host_reads(key, [stored]):
                 return "the server does not deny by tag"
+            if self._copied_away(key, stored):
+                return "customers can copy a tagged object to another name"
             self._as_customer("delete_object_tagging", **where)
             if ours not in tags_of(self._wire, self._settings.bucket, key, stored.version_id):
                 return "customers can take the tag off"
@@ -134,6 +140,16 @@ class Prober:
         finally:
             self._quietly_drop(name)
         return ""
+
+    def _copied_away(self, key: str, stored: Stored) -> bool:
+        """A copy made by the server itself may pass where reading is denied."""
+        bucket = self._settings.bucket
+        source = {"Bucket": bucket, "Key": key, **versioned(stored.version_id)}
+        try:
+            self._wire.call_as("customer", "copy_object", Bucket=bucket, Key=f"{key}.copy", CopySource=source)
+        except _NO:
+            return False
+        return True
 
     def _move(self, key: str) -> str:
         held, bucket = self._settings.quarantine_bucket, self._settings.bucket

@@ -10,7 +10,7 @@ from adapters.contract import NotFound, Unsupported
 from adapters.s3.attributes import put_tags, tags_of
 from adapters.s3.erasing import Eraser
 from adapters.s3.listing import key_of, list_key
-from adapters.s3.policy import TAG_KEY, TAG_SID, TAG_VALUE, WILD, Policy, Statement, deny_key, deny_tagged, sid
+from adapters.s3.policy import TAG_KEY, TAG_VALUE, WILD, Policy, Statement, deny_key, deny_tagged, sid
 from adapters.s3.record import Record, Taken
 from adapters.s3.wire import Wire
 
@@ -59,12 +59,14 @@ class PolicyRung(Rung):
         return not WILD & set(key_of(record.ref))
 
     def close(self, record: Record) -> Record:
-        bucket = self._wire.settings.bucket
-        self._policy.add(deny_key(record.op_id, bucket, key_of(record.ref), self._exempt()))
+        self._policy.add(self._statement(record))
         return record
 
     def holding(self, record: Record) -> tuple[Taken, ...]:
-        return record.taken if self._policy.has(sid(record.op_id)) else ()
+        return record.taken if self._policy.holds(self._statement(record)) else ()
+
+    def _statement(self, record: Record) -> Statement:
+        return deny_key(record.op_id, self._wire.settings.bucket, key_of(record.ref), self._exempt())
 
     def reopen(self, record: Record) -> Record:
         self._policy.drop(sid(record.op_id))
@@ -91,15 +93,16 @@ class TagRung(Rung):
         return not broken and all(len(_tags(taken)) < MAX_TAGS for taken in record.taken)
 
     def close(self, record: Record) -> Record:
-        if not self._policy.has(TAG_SID):
-            self._policy.add(deny_tagged(self._bucket, self._exempt()))
+        standing = deny_tagged(self._bucket, self._exempt())
+        if not self._policy.holds(standing):
+            self._policy.add(standing)
         key, aborted = key_of(record.ref), Eraser(self._wire).abort_uploads(key_of(record.ref))
         for taken in record.taken:
             put_tags(self._wire, self._bucket, key, taken.stored.version_id, [*_tags(taken), _ours()])
         return replace(record, uploads_aborted=record.uploads_aborted + aborted)
 
     def holding(self, record: Record) -> tuple[Taken, ...]:
-        if not self._policy.has(TAG_SID):
+        if not self._policy.holds(deny_tagged(self._bucket, self._exempt())):
             return ()
         key = key_of(record.ref)
         there = {stored.pin for stored in list_key(self._wire, self._bucket, key).versions}

@@ -20,26 +20,28 @@ from adapters.contract import (
     Retryable,
     Unsupported,
 )
+from adapters.http import Patience, retry_after_seconds
 from adapters.varnish.settings import VarnishSettings
 from adapters.varnish.variants import keys_for
 
 PROBE_HOST = "takedown-probe.invalid"
 NO_BAN = "Copies under query strings or spellings that are not known stay in this cache until they expire."
 _MAX_ANSWER_BYTES = 64 * 1024
+_NOT_NOW = frozenset({408, 425, 429})
 
 
 class VarnishCache(CacheAdapter):
     """One Varnish. Each purge has a connection of its own, so threads do not wait for one another."""
 
-    def __init__(self, settings: VarnishSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: VarnishSettings, *, patience: Patience | None = None) -> None:
+        self._settings, self._patience = settings, patience or Patience()
 
     def __repr__(self) -> str:
         return f"VarnishCache({self.name!r})"
 
     def _probe(self) -> Capabilities:
         host = (("Host", PROBE_HOST),)
-        with _Link(self._settings) as link:
+        with _Link(self._settings, self._patience) as link:
             self._purge_one(link, CacheKey(value="/", headers=host))
             bans = self._ban_works(link, CacheKey(value="/", headers=(*host, (self._settings.ban_header, "^/$"))))
         if bans:
@@ -51,7 +53,7 @@ class VarnishCache(CacheAdapter):
 
     def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
         bans = [key for key in keys if self._is_ban(key)]
-        with _Link(self._settings) as link:
+        with _Link(self._settings, self._patience) as link:
             # Bans first: one of them clears more than any number of purges, should the connection break.
             banned = [self._ban_works(link, key) for key in bans]
             for key in keys:
@@ -81,7 +83,8 @@ class VarnishCache(CacheAdapter):
 class _Link:
     """One kept-open connection. Targets go out byte for byte: another spelling is another key."""
 
-    def __init__(self, settings: VarnishSettings) -> None:
+    def __init__(self, settings: VarnishSettings, patience: Patience) -> None:
+        self._patience = patience
         host, port = settings.address
         self._connection = http.client.HTTPConnection(host, port, timeout=settings.timeout_seconds)
         self._deadline = time.monotonic() + settings.total_seconds
@@ -90,6 +93,7 @@ class _Link:
         """Status, and whether Varnish itself answered: an unknown method is passed on, and origins may answer 200."""
         if time.monotonic() > self._deadline:
             raise Retryable("Varnish takes too long")
+        self._patience.check()
         try:
             self._connection.putrequest(method, key.value, skip_host=True, skip_accept_encoding=True)
             for name, value in key.headers:
@@ -99,6 +103,11 @@ class _Link:
             answer.read(_MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as exc:
             raise Retryable(f"Varnish cannot be reached: {type(exc).__name__}") from exc
+        if answer.status in _NOT_NOW:
+            # Whoever says so: Varnish, or what limits the rate in front of it.
+            wait_seconds = retry_after_seconds(dict(answer.getheaders()))
+            self._patience.told(wait_seconds)
+            raise Retryable(f"Varnish says not now (status {answer.status})", after_seconds=wait_seconds)
         # Varnish marks what it answers by itself; what it passes on carries the origin's Server and a Via.
         own = answer.getheader("Server") == "Varnish" or (
             answer.getheader("X-Varnish") is not None and answer.getheader("Via") is None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -60,6 +60,7 @@ def create_public_app(services: WebServices, *, on_failure: OnFailure | None = N
     document = Answer(status=200, headers={"Content-Type": JSON}, body=openapi_bytes())
     _add(app, OPENAPI_PATH, "openapi", "GET", lambda: _response(document))
     app.register_error_handler(HTTPException, _refuse_http)
+    app.before_request(_refuse_hidden_slash)
     app.after_request(_harden)
     return app
 
@@ -99,6 +100,12 @@ def sender_of(address: str | None) -> str:
     except ValueError:
         return "unknown"
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
+def _refuse_hidden_slash() -> None:
+    """`/v1%2fnotices` is another address than `/v1/notices`, to every proxy in front that lets some paths through."""
+    if "%2f" in request.environ["RAW_URI"].partition("?")[0].lower():
+        abort(404)
 
 
 def _refuse_http(error: HTTPException) -> Response:

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 Issuer = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]{0,63}$")]
-Url = Annotated[str, Field(min_length=1, max_length=8192)]
+_NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_NO_CONTROL_BUT_LAYOUT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+Url = Annotated[str, Field(min_length=1, max_length=8192, pattern=_NO_CONTROL)]
+Words = Annotated[str, Field(min_length=1, max_length=4000, pattern=_NO_CONTROL_BUT_LAYOUT)]
+Reference = Annotated[str, Field(min_length=1, max_length=256, pattern=_NO_CONTROL)]
+IpAddress = Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})]
+ItemIds = Annotated[list[Id], Field(min_length=1, max_length=250, json_schema_extra={"uniqueItems": True})]
+_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128}
+Hashes = Annotated[
+    dict[str, str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"},
+            "properties": {
+                name: {"type": "string", "pattern": f"^[0-9A-Fa-f]{{{digits}}}$"} for name, digits in _DIGITS.items()
+            },
+            "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": _NO_CONTROL},
+        }
+    ),
+]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -32,13 +52,13 @@ class NoticeItem(Sent):
     item_id: Id
     url: Url = Field(description="Exactly as seen.")
     referrer: Url | None = None
-    hashes: dict[str, str] | None = Field(None, description="By name, such as sha256 and md5, in hexadecimal.")
+    hashes: Hashes | None = Field(None, description="By name, such as sha256 and md5, in hexadecimal.")
     media_type: Token | None = None
     classification: Classification | None = None
-    hosting_ip: str | None = None
+    hosting_ip: IpAddress | None = None
     first_seen: AwareDatetime | None = None
     last_seen: AwareDatetime | None = None
-    note: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
+    note: Words | None = None
 
 
 class Handling(Sent):
@@ -48,7 +68,7 @@ class Handling(Sent):
     withhold_until: AwareDatetime | None = None
     legal_hold: bool = False
     hold_until: AwareDatetime | None = None
-    police_reference: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    police_reference: Reference | None = None
 
 
 class Notice(Sent):
@@ -78,12 +98,10 @@ class Direction(Sent):
     issuer: Issuer
     issued_at: AwareDatetime
     direction: Literal["withdraw", "proceed", "hold", "release_hold", "allow_customer_notice"]
-    items: Annotated[list[Id], Field(min_length=1, max_length=250)] | None = Field(
-        None, description="Left out: every item of the notice."
-    )
-    reason: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
+    items: ItemIds | None = Field(None, description="Left out: every item of the notice.")
+    reason: Words | None = None
     until: AwareDatetime | None = None
-    police_reference: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    police_reference: Reference | None = None
 
 
 class ReceiptItem(Told):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from receiver.cli.base import CommandError
+from receiver.config.durable import make_folder, replace_durably
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
 from receiver.verification.keys import KeyRecord
@@ -45,18 +44,11 @@ def joined(issuer_id: str, old: Path, new: Path) -> bytes:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """By temporary file and rename: readers see the old set or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """Readers see the old set or the new one, never half of it."""
     try:
-        path.parent.mkdir(mode=0o755, exist_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_FILE_MODE)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
+        make_folder(path.parent, mode=0o755)
+        replace_durably(path, content, mode=KEY_FILE_MODE)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CommandError(
             f"{path} cannot be written ({error.strerror}); in a container, put it where settings are made"
         ) from error

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from receiver.config.durable import make_folder, replace_durably
 from receiver.domain.errors import ReceiverError
 
 FOLDER = "conf.d"
@@ -29,20 +27,12 @@ def write_entry(config_folder: Path, name: str, section: str, entry: Mapping[str
     """
     folder = config_folder / FOLDER
     target = folder / f"{name}.toml"
-    temporary = folder / f".{name}.{secrets.token_hex(4)}.tmp"
     try:
-        folder.mkdir(mode=0o750, exist_ok=True)
+        make_folder(folder, mode=0o750)
         if target.exists():
             raise ConfDError(f"{target} exists; change or delete that file by hand, then type: takedown-receiver check")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(to_toml(section, entry))
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, target)
+        replace_durably(target, to_toml(section, entry).encode(), mode=_MODE)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise ConfDError(
             f"{folder} cannot be written ({error.strerror}); where settings are read-only, add the entry to the files "
             "they are made from"

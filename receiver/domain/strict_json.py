@@ -13,7 +13,8 @@ from receiver.domain.errors import ReceiverError
 
 MAX_DEPTH = 16
 _MAX_NAME_SHOWN = 40
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""One that never ends runs to the end of the body; else each of its quotes would be tried as a beginning, for hours."""
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEP = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")

@@ -14,6 +14,7 @@ from receiver.domain.errors import LostLeaseError, StoreBrokenError, StoreUnavai
 from receiver.domain.ports import Queue
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
+from receiver.engine.clock import DatabaseClock, readings, seconds_since
 from receiver.engine.committer import BROKEN_EXIT, Committer
 from receiver.engine.lanes import Lane, LanePlan
 from receiver.engine.runner import Runner
@@ -49,17 +50,24 @@ class Heartbeat:
         self.worker = queue.register_worker(
             identity.node, identity.slot, identity.boot, identity.pid, identity.config_sha256
         )
-        self._last = time.monotonic()
+        self._last = readings()
         self.replaced = False
+        self._on_time: Callable[[int], None] = lambda _micros: None
+
+    def tell_time(self, on_time: Callable[[int], None]) -> None:
+        """Call this with the database's time, now and after every sign of life."""
+        self._on_time = on_time
+        on_time(self._queue.now())
 
     def fresh(self) -> bool:
-        return not self.replaced and time.monotonic() - self._last < UNHEALTHY_SECONDS
+        return not self.replaced and seconds_since(self._last) < UNHEALTHY_SECONDS
 
     def run(self, ended: threading.Event, on_replaced: Callable[[], None]) -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
-            asked = time.monotonic()
+            asked = readings()
             try:
                 self._queue.beat(self.worker)
+                self._on_time(self._queue.now())
             except StoreUnavailableError as exc:
                 log.warning("heartbeat.missed", error=str(exc))
                 continue
@@ -113,7 +121,9 @@ class Worker:
 
     def use(self, tools: Tools) -> None:
         """Take these from the next step on, as at start or after a reload."""
-        self.tools = replace(tools, may_act=self.heartbeat.fresh)
+        clock = DatabaseClock(tools.clock)
+        self.heartbeat.tell_time(clock.set)
+        self.tools = replace(tools, may_act=self.heartbeat.fresh, clock=clock)
 
     def stop(self) -> None:
         """Claim nothing more; what runs may end."""
@@ -179,6 +189,9 @@ class Worker:
 
     def _run_in(self, lane: Lane, row: WorkRow) -> None:
         key = (row.track, row.subject, row.epoch)
+        if key in self._running:
+            # A database that crashed may forget a claim, and give the same lease out again: one thread has it already.
+            return
         self._running[key] = None
         lane.run(lambda: self._run_one(key, row))
 

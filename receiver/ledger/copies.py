@@ -48,6 +48,7 @@ class DirectoryCopy:
         self.name = name or folder
         self._folder = folder
         self._path = os.path.join(folder, FILE_NAME)
+        self._named = False
 
     def append(self, note: str) -> None:
         """Add a note, durable when this returns. Raises LedgerCopyError, and the file is then as it was."""
@@ -80,8 +81,10 @@ class DirectoryCopy:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
-            if size == 0:
+            if size == 0 or not self._named:
+                # Whoever made the file may not have lived to do this.
                 _sync_folder(self._folder)
+                self._named = True
         except OSError:
             # An append-only file cannot be cut; then the half note stays and `ledger verify` names it.
             with contextlib.suppress(OSError):

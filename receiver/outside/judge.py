@@ -130,7 +130,8 @@ def _length(status: int, headers: Mapping[str, str]) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if _NUMBER.fullmatch(text.strip()) else None
+    digits = text.strip()
+    return int(digits) if _NUMBER.fullmatch(digits) else None
 
 
 def _harmless(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from receiver.domain.want import want
 from receiver.quarantine.releasing import REFUSED_REASON
 
 WITHDRAWAL = "withdrawal"
+HELD = "hold"
+"""In an item's details: the hold by direction that every later case of the item starts with; None once released."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,16 +143,25 @@ def _hold(one: Affected, direction: DirectionRow, *, actor: str, now: int, polic
         )
         for case in one.cases
     )
-    return Outcome(changes=rows).plus(_again(one, held=True, now=now, policy=policy)).plus(_wake(one.cases))
+    later = _for_later_cases(one, {"until_at": direction.until_at, "reference": direction.reference})
+    return Outcome(changes=(*rows, later)).plus(_again(one, held=True, now=now, policy=policy)).plus(_wake(one.cases))
+
+
+def _for_later_cases(one: Affected, held: Mapping[str, Any] | None) -> Update:
+    """What waits for a person has no case yet; the one that it will get must know of the hold."""
+    details = {**one.item.details, HELD: held}
+    return Update(table=Table.ITEM, where={"id": one.item.id}, values={"details": details})
 
 
 def _release_hold(one: Affected, *, actor: str, now: int, policy: Policy) -> Outcome:
     mine = [h for case in one.cases for h in case.holds if h.origin == actor and h.released_at is None]
+    later = Outcome(changes=(_for_later_cases(one, None),))
     if not mine:
-        return Outcome()
+        return later
     rows = tuple(Update(table=Table.HOLD, where={"id": h.id}, values={"released_at": now}) for h in mine)
     others = any(h.origin != actor and h.released_at is None for case in one.cases for h in case.holds)
-    return Outcome(changes=rows).plus(_again(one, held=others, now=now, policy=policy)).plus(_wake(one.cases))
+    told = _again(one, held=others, now=now, policy=policy)
+    return later.plus(Outcome(changes=rows)).plus(told).plus(_wake(one.cases))
 
 
 def _again(one: Affected, *, held: bool, now: int, policy: Policy) -> Outcome:

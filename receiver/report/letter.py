@@ -77,7 +77,7 @@ def _retry_after(headers: Mapping[str, str], now: int) -> float:
         return min(float(value), 24 * 3600.0)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

@@ -18,6 +18,7 @@ from receiver.domain.rows import CaseRow, CaseUrlRow, CaseView, ClaimRow, Notice
 from receiver.domain.status import PRIORITY, Act, Evidence, Exposure, Track, Verdict, Want
 from receiver.domain.telling import tell
 from receiver.domain.want import is_standing
+from receiver.quarantine.directions import HELD
 from receiver.quarantine.journal import block_intents, deny_intents
 from receiver.resolution.resolve import OVER_LIMIT, Course, Judgement, Question, case_identity, way_to
 from receiver.steps.hands import look_target
@@ -206,16 +207,12 @@ class CaseWriter:
 
     def _hold(self, question: Question, case: str) -> list[Insert]:
         handling: Mapping[str, Any] = self._view.notice.handling
-        if not handling.get("legal_hold"):
+        held = {"until_at": handling.get("hold_until"), "reference": handling.get("police_reference")}
+        said = question.item.details.get(HELD, held if handling.get("legal_hold") else None)
+        if said is None:
             return []
-        values = {
-            "id": new_id(),
-            "case": case,
-            "origin": f"issuer:{question.notice.issuer}",
-            "reference": handling.get("police_reference"),
-            "until_at": handling.get("hold_until"),
-        }
-        return [Insert(table=Table.HOLD, values=values)]
+        origin = f"issuer:{question.notice.issuer}"
+        return [Insert(table=Table.HOLD, values={"id": new_id(), "case": case, "origin": origin, **said})]
 
     def _work_row(self, track: Track, subject: str, state: str, *, owner: str | None) -> WorkRow:
         return WorkRow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from receiver.domain.errors import DeliveryError
+from receiver.domain.errors import DeliveryError, LostLeaseError
 from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome
 from receiver.domain.rows import WorkRow
@@ -22,6 +22,9 @@ def deliver(work: WorkRow, tools: Tools) -> Step:
         # An issuer without an endpoint reads the status document, which says the same.
         return Step(outcome=Outcome(work=move(work, DELIVER)))
     letter = write_letter(waiting, notice, tools.policy.source)
+    if not tools.may_act():
+        # What was read may be old by now, and its successor has sent it and newer letters.
+        raise LostLeaseError("no sign of life could be given; another worker may hold this row")
     answer = _send(letter, url, notice.issuer, tools)
     now = tools.now()
     if answer.accepted:

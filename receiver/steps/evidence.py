@@ -12,6 +12,7 @@ from adapters.contract import (
     Changed,
     FreezeReceipt,
     NotFound,
+    Origin,
     Pin,
     Presence,
     RemoveReceipt,
@@ -37,6 +38,7 @@ from receiver.quarantine.journal import Done, pending
 from receiver.steps.hands import look_at, ref_of, store_of
 from receiver.steps.tools import Step, Tools, paused
 
+STILL_HELD = frozenset({Origin.BLOCKED, Origin.LEAKING})
 CONTEXT_WINDOW_SECONDS = 30 * 86_400
 """How far back the account context looks; hosts rarely keep access logs longer."""
 
@@ -198,7 +200,11 @@ def _remove_one(act: ActRow, view: CaseView, tools: Tools) -> tuple[Done, Remove
         size_bytes=sum(seal["size_bytes"] for seal in seals),
         checked_at=min(seal["checked_at"] for seal in seals),
     )
-    result = store_of(view, tools).remove(ref_of(view), proof, receipt, act.op_id)
+    store = store_of(view, tools)
+    result = store.remove(ref_of(view), proof, receipt, act.op_id)
+    # What a store says of itself is not enough to tell an issuer that the copy is gone.
+    if result.outcome == "removed" and store.origin_state(ref_of(view), receipt).origin in STILL_HELD:
+        raise Retryable("the store says that it removed the copy and still holds it")
     return Done(act=act, receipt=to_json(result)), result
 
 

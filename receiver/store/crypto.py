@@ -47,7 +47,7 @@ class Sealer:
             raise DataKeyError("a sealed column has an unknown format; a newer version of this program wrote it")
         try:
             return self._cipher.decrypt(nonce, body, place.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             table_and_column = ":".join(place.split(":")[:2])
             raise DataKeyError(
                 f"a value of {table_and_column} does not open: it was changed, or this is not the key it was"

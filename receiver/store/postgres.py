@@ -34,7 +34,12 @@ _POOL_SIZE = 8
 _POOL_OVERFLOW = 24
 _POOL_SECONDS = 5.0
 _LIMITS = (
-    "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+    "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+    # A worker that is frozen or cut off in the middle of a transaction keeps its rows locked, which nobody can claim
+    # then. This is shorter than a lease, so that it delays no takeover.
+    " -c idle_in_transaction_session_timeout=5000"
+    # And what the server has sent to a machine that vanished is given up as soon.
+    " -c tcp_user_timeout=10000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 )
 _LINK = {
     "connect_timeout": _CONNECT_SECONDS,
@@ -45,6 +50,14 @@ _LINK = {
     "tcp_user_timeout": 10_000,
     "application_name": "takedown-receiver",
 }
+
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    # The server ended it while we were frozen or cut off; the driver takes that for an error inside the server.
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 
 
 class PostgresBackend:
@@ -120,8 +133,7 @@ class PostgresBackend:
             return Failure.CONFLICT
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             return Failure.FORBIDDEN
-        away = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-        return Failure.AWAY if isinstance(error, away) else Failure.OURS
+        return Failure.AWAY if isinstance(error, _AWAY) else Failure.OURS
 
     def transaction_id(self, conn: Connection) -> str | None:
         return str(conn.execute(text("SELECT pg_current_xact_id()::text")).scalar_one())

@@ -14,6 +14,16 @@ from receiver.domain.errors import StoreUnavailableError
 
 CHANNEL = "takedown"
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}
+LEAD_SILENT_SECONDS = 15
+"""A leader that asks nothing for so long is frozen, though its kernel still answers: somebody else may lead then."""
+_HAS_IDLE_TIMEOUT = 140_000
+_LEADER = (
+    "SET tcp_keepalives_idle=10",
+    "SET tcp_keepalives_interval=3",
+    "SET tcp_keepalives_count=3",
+    # Keepalives rest while an answer of the server's is on its way, which it would be for a quarter of an hour.
+    "SET tcp_user_timeout=10000",
+)
 _RECONNECT_SECONDS = 1.0
 _UNCERTAIN_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.1
@@ -32,9 +42,10 @@ class AdvisoryLead:
         # The server must notice within 20 seconds that the leader's machine is gone.
         connection = psycopg.connect(**{**conninfo, **_KEEPALIVE}, autocommit=True)
         try:
-            connection.execute("SET tcp_keepalives_idle=10")
-            connection.execute("SET tcp_keepalives_interval=3")
-            connection.execute("SET tcp_keepalives_count=3")
+            for setting in _LEADER:
+                connection.execute(setting)
+            if connection.info.server_version >= _HAS_IDLE_TIMEOUT:
+                connection.execute(f"SET idle_session_timeout = {LEAD_SILENT_SECONDS * 1000}")
             found = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(name),)).fetchone()
         except psycopg.Error:
             connection.close()

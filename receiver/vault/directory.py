@@ -69,6 +69,8 @@ def _unavailable(doing: str, error: OSError) -> VaultUnavailableError:
 class DirectoryStore:
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
+        self._durable: set[str] = set()
+        """Folders that this process saw on the disk: whoever made one before may not have lived to sync it."""
 
     @contextmanager
     def put(self, ref: str) -> Iterator[_FileWriter]:
@@ -76,7 +78,7 @@ class DirectoryStore:
         folder, name = os.path.split(path)
         part = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
         with store_errors("making a file"):
-            _make_folder(folder)
+            self._make_folder(folder)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -128,6 +130,11 @@ class DirectoryStore:
                         continue
                 yield Blob(ref=ref if known else None, name=ref, modified_seconds=modified)
 
+    def _make_folder(self, folder: str) -> None:
+        if folder not in self._durable or not os.path.isdir(folder):
+            _make_folder(folder)
+            self._durable.add(folder)
+
     def _path(self, ref: str) -> str:
         if not _REF.fullmatch(ref):
             raise ValueError("not a name of this store")
@@ -146,13 +153,12 @@ class _FileWriter:
 
 
 def _make_folder(path: str) -> None:
-    """Make it and what leads to it, each durable before anything is put in."""
-    if os.path.isdir(path):
-        return
+    """Make it and what leads to it where they are missing, each durable before anything is put in."""
     parent = os.path.dirname(path)
-    _make_folder(parent)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
+    if not os.path.isdir(path):
+        _make_folder(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
     _sync_folder(parent)
 
 

@@ -70,6 +70,9 @@ def check_form(request: UnverifiedRequest) -> None:
 
 def _check_framing(request: UnverifiedRequest) -> None:
     length = single(request.headers, "content-length")
+    if any(coding.lower() != "chunked" for coding in values_of(request.headers, "transfer-encoding")):
+        # A proxy may undo a coding that our server passes through, and then two bodies were signed for.
+        raise VerificationError("transfer-coding", 400)
     if length is not None:
         if values_of(request.headers, "transfer-encoding"):
             raise VerificationError("two-lengths", 400)

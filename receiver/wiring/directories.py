@@ -5,13 +5,13 @@ A fetched key is pending until people confirm its thumbprint, so whoever could w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
 from receiver.config import Config
+from receiver.config.durable import make_folder, replace_durably
 from receiver.domain.clock import SystemClock
 from receiver.domain.errors import ReceiverError
 from receiver.engine.sweeps import Sweep
@@ -61,7 +61,9 @@ class KeyDirectories:
             return kept[-1]
 
         fetch_keys(issuer, url, fetch, now=self._clock.now())
-        _write(directory_file(self._config, issuer), kept[-1])
+        path = directory_file(self._config, issuer)
+        make_folder(path.parent, mode=0o750)
+        replace_durably(path, kept[-1], mode=0o640)
         log.info("keys.fetched", issuer=issuer)
 
     def _get(self, address: str) -> bytes:
@@ -85,10 +87,3 @@ class _Refresh:
             self._directories.refresh(self._issuer, self._url)
         except (KeyFetchError, KeyRefusedError) as exc:
             raise ReceiverError(f"{self._issuer}: {exc}") from exc
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(mode=0o750, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(data)
-    os.replace(fresh, path)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from adapters.contract import CacheAdapter, GateAdapter, StorageAdapter
 from adapters.registry import Registry
 from receiver.config import Config
+from receiver.config.durable import make_folder
 from receiver.domain.clock import SystemClock
 from receiver.domain.errors import ReceiverError
 from receiver.domain.ids import new_id
@@ -34,9 +35,9 @@ class WiringError(ReceiverError):
 def build_store(config: Config, *, create: bool = False) -> SqlStore:
     """Open the database. Raises the store's errors, which say what to do."""
     data_dir = config.server.data_dir
-    data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_folder(data_dir, mode=0o750)
     if config.database.sqlite_path is not None:
-        config.database.sqlite_path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(config.database.sqlite_path.parent, mode=0o750)
     key = load_data_key(config.keys.data_key_file)
     return open_store(config.database.full_url(), data_key=key, data_dir=data_dir, create=create)
 

@@ -16,6 +16,7 @@ from adapters.agent.client import AgentStorage
 from adapters.agent.server import serve
 from adapters.agent.settings import Adapters, AgentSettings
 from adapters.conformance.environment import StorageEnvironment, Writer
+from adapters.conformance.late import LateStorageConformance
 from adapters.conformance.storage import StorageConformance
 from adapters.contract import BlockReceipt, Ref, StorageAdapter
 from adapters.filesystem.adapter import FilesystemAdapter
@@ -123,7 +124,7 @@ class FilesystemEnvironment(StorageEnvironment):
         shutil.rmtree(self.quarantine, ignore_errors=True)
 
 
-class TestFilesystem(StorageConformance):
+class TestFilesystem(LateStorageConformance, StorageConformance):
     required = frozenset({"block", "freeze", "exact_unblock", "strong_pin", "other_names", "remove"})
     not_restored = frozenset({"ctime_ns"})
 

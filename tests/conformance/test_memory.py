@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.conformance.environment import StorageEnvironment, Writer
+from adapters.conformance.late import LateStorageConformance
 from adapters.conformance.storage import StorageConformance
 from adapters.contract import BlockReceipt, Ref, StorageAdapter
 from adapters.memory import MemoryStorage, MemoryStore
@@ -51,7 +52,7 @@ class MemoryEnvironment(StorageEnvironment):
         return self.store.body_bytes_read
 
 
-class TestMemory(StorageConformance):
+class TestMemory(LateStorageConformance, StorageConformance):
     required = frozenset({"block", "freeze", "exact_unblock", "strong_pin", "other_names", "remove"})
     keeps_versions = False
 

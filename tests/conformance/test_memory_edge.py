@@ -8,6 +8,7 @@ import pytest
 
 from adapters.conformance.cache import CacheConformance, CacheEnvironment
 from adapters.conformance.gate import GateConformance, GateEnvironment
+from adapters.conformance.late import LateGateConformance
 from adapters.memory import MemoryCache, MemoryGate
 
 
@@ -19,7 +20,7 @@ class MemoryGateEnvironment(GateEnvironment):
         return 404 if self.gate.refuses(host, target) else 200
 
 
-class TestMemoryGate(GateConformance):
+class TestMemoryGate(LateGateConformance, GateConformance):
     @pytest.fixture
     def environment(self) -> MemoryGateEnvironment:
         return MemoryGateEnvironment()

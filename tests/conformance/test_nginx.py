@@ -11,6 +11,7 @@ import pytest
 
 from adapters.conformance.cache import CacheConformance, CacheEnvironment
 from adapters.conformance.gate import GateConformance, GateEnvironment
+from adapters.conformance.late import LateGateConformance
 from adapters.contract import GateAdapter
 from adapters.nginx.cache import NginxCache
 from adapters.nginx.gate import NginxGate
@@ -44,7 +45,7 @@ class NginxGateEnvironment(GateEnvironment):
         return self.make()
 
 
-class TestNginxGate(GateConformance):
+class TestNginxGate(LateGateConformance, GateConformance):
     spellings = (*GateConformance.spellings, b"//d//z.jpg", b"/x/../d/z.jpg", b"/d/%2e/z.jpg", b"/d%2Fz.jpg")
 
     @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from adapters.conformance.late import LateStorageConformance
 from adapters.conformance.storage import ODD_NAMES, StorageConformance
 from adapters.s3.adapter import S3Adapter
 from adapters.s3.settings import S3Settings
@@ -19,7 +20,7 @@ NAMES = {name: item for name, item in ODD_NAMES.items() if name not in {"not UTF
 FEW_NAMES = {name: NAMES[name] for name in ("space", "newline", "percent", "glob")}
 
 
-class S3Kit(StorageConformance):
+class S3Kit(LateStorageConformance, StorageConformance):
     """What all variants share."""
 
     bucket: ClassVar[str] = "site-versions"

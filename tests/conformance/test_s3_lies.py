@@ -23,14 +23,7 @@ class LyingS3(S3Environment, LyingEnvironment):
         return self.site.proxy.fault(LIES[name]())
 
 
-class Names:
-    """Stands where the kit's own cases would; these run in test_s3.py."""
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """No names here."""
-
-
-class TestLiesWhileMoving(LyingStoreCases, Names):
+class TestLiesWhileMoving(LyingStoreCases):
     bucket: ClassVar[str] = "site-versions"
     changes: ClassVar[Mapping[str, Any]] = {"ladder": ("move",)}
     gone = frozenset({403, 404})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from receiver.demo.setup import set_up
 from receiver.demo.site import Site, get
 from tests.support import need_program, wait_until
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 DONE_SECONDS = 30.0
 PARTS = ("agent", "web", "admin", "worker")
 
@@ -153,11 +153,13 @@ class Stand:
 
 
 @contextmanager
-def running_stand(root: Path) -> Iterator[Stand]:
+def running_stand(root: Path, *, prepare: Callable[[Stand], object] = lambda _: None) -> Iterator[Stand]:
+    """`prepare` sees it set up and not yet started."""
     for name in ("nginx", "varnishd"):
         need_program(name)
     stand = Stand(root)
     try:
+        prepare(stand)
         stand.start()
         stand.site.start()
         stand.listener.start()

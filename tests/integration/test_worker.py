@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from receiver.domain.clock import Clock, SystemClock, to_micros
 from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome, Wake
@@ -33,9 +35,15 @@ class Toolbox:
     """What the engine itself asks of the tools."""
 
     may_act: Callable[[], bool] = lambda: True
+    clock: Clock = field(default_factory=SystemClock)
 
     def now(self) -> int:
         return 1
+
+
+class WrongClock(SystemClock):
+    def now(self) -> dt.datetime:
+        return super().now() + dt.timedelta(hours=1)
 
 
 class Steps:
@@ -296,6 +304,35 @@ def test_stray_lease_is_given_back(
     assert store.claim(worker.heartbeat.worker, Track.DELIVER, PRIORITY[Track.DELIVER], 1)
     with running(worker):
         wait_until(lambda: steps.subjects == ["n"], "it is claimed again")
+
+
+def test_forgotten_claim_is_not_worked_on_twice(
+    store: SqlStore, database: Database, steps: Steps, build: Build
+) -> None:
+    """A server that crashed may lose the newest claims; the same lease is then given out a second time."""
+    steps.hold["n"] = threading.Event()
+    worker = build(store)
+    with running(worker):
+        wake(store, "n", track=Track.EXPOSURE)
+        wait_until(lambda: "n" in steps.subjects, "it is being worked on")
+        engine = database.engine()
+        with engine.begin() as conn:
+            conn.execute(text("UPDATE work SET owner = NULL, epoch = epoch - 1 WHERE subject = 'n'"))
+        engine.dispose()
+        wait_until(lambda: (Track.EXPOSURE, "n", 1) in store.leases_of(worker.heartbeat.worker), "it is claimed again")
+        wake(store, "last", track=Track.EXPOSURE)
+        wait_until(lambda: "last" in steps.subjects, "others are worked on")
+        assert steps.subjects.count("n") == 1
+        steps.hold["n"].set()
+        wait_until(lambda: not store.leases_of(worker.heartbeat.worker), "its one thread ends it")
+
+
+def test_due_times_follow_the_database(store: SqlStore, steps: Steps, build: Build) -> None:
+    """A worker whose clock is an hour off would else let a failed act wait for an hour, or none at all."""
+    worker = build(store)
+    late: Any = Toolbox(clock=WrongClock())
+    worker.use(late)
+    assert abs(to_micros(worker.tools.clock.now()) - store.now()) < 60_000_000
 
 
 def test_new_tools_serve_the_next_step(store: SqlStore, steps: Steps, build: Build) -> None:

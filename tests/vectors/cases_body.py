@@ -47,6 +47,16 @@ def _json() -> list[Case]:
         "json-number-of-many-digits": text.replace('"test"', "9" * 5000, 1).encode(),
         "json-byte-order-mark": b"\xef\xbb\xbf" + BODY,
         "json-utf-16": text.encode("utf-16"),
+        "json-utf-16-without-mark": text.encode("utf-16-le"),
+        "json-utf-16-big-end-first": text.encode("utf-16-be"),
+        "json-utf-32": text.encode("utf-32-le"),
+        "json-mark-behind-blanks": b" \xef\xbb\xbf" + BODY,
+        "json-exponent-of-six-digits": text.replace('"test"', "1e999999", 1).encode(),
+        "json-exponent-of-many-digits": text.replace('"test"', "-1e" + "9" * 400, 1).encode(),
+        "json-surrogates-in-wrong-order": text.replace("colour", "\\udc00\\ud800").encode(),
+        "json-ten-thousand-levels": b'{"extensions":' * 10_000 + b"1" + b"}" * 10_000,
+        "json-ten-thousand-levels-not-closed": b"[" * 10_000,
+        "json-levels-behind-a-false-string": b'"\\\\"' + b"[" * 10_000,
         "json-not-utf-8": BODY.replace(b"colour", b"col\xf6ur"),
         "json-overlong-utf-8": BODY.replace(b"/colour", b"\xc0\xafcolour"),
         "json-half-a-surrogate-escaped": text.replace("colour", "\\ud800").encode(),
@@ -62,6 +72,7 @@ def _json() -> list[Case]:
         "member-twice": BODY[:-1] + b',"issuer":"hotline-a"}',
         "member-twice-by-escape": BODY[:-1] + b',"iss\\u0075er":"hotline-b"}',
         "member-twice-in-an-item": BODY.replace(b'"item_id":"1"', b'"item_id":"1","item_id":"2"'),
+        "member-twice-far-apart": BODY[:-1] + b',"extensions":{' + _hundred_members() + b'"m0":1}}',
         "member-twice-in-extensions": BODY[:-1] + b',"extensions":{"a":1,"a":2}}',
     }
     return [
@@ -73,6 +84,10 @@ def _json() -> list[Case]:
         _raw("json-null", 422, "invalid-notice", b"null"),
         _raw("json-empty-object", 422, "invalid-notice", b"{}"),
     ]
+
+
+def _hundred_members() -> bytes:
+    return b"".join(b'"m%d":%d,' % (number, number) for number in range(100))
 
 
 def _members() -> list[Case]:
@@ -120,6 +135,7 @@ def _items() -> list[Case]:
         _top("items-an-object", items={"1": ITEM}),
         _top("items-and-urls", urls=["https://img.example.net/1.png"]),
         _top("items-over-the-limit", items=[{**ITEM, "item_id": str(n)} for n in range(251)]),
+        _top("urls-ten-thousand", items=..., urls=["x"] * 10_000),
         _top("items-with-one-id-twice", items=[ITEM, ITEM]),
         _top("item-a-string", items=["https://img.example.net/1.png"]),
         _top("urls-empty", items=..., urls=[]),

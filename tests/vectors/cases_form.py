@@ -106,6 +106,8 @@ def _headers() -> list[Case]:
         *(bad(name, 400, "repeated-header", with_line(with_line(made, *ln), *ln)) for name, ln in twins.items()),
         *(bad(name, 400, "wrong-length", with_line(made, "Content-Length", n)) for name, n in lengths.items()),
         bad("content-length-and-chunked", 400, "two-lengths", both),
+        bad("coding-beside-chunked", 400, "transfer-coding", with_line(made, "Transfer-Encoding", "gzip, chunked")),
+        bad("coding-instead-of-chunked", 400, "transfer-coding", with_line(made, "Transfer-Encoding", "gzip")),
         bad("get-with-a-body", 400, "body-not-expected", GOOD.but(method="GET")),
         bad("host-missing", 400, "no-host", GOOD.but(host=None)),
         bad("host-empty", 400, "no-host", GOOD.but(host="")),

@@ -57,3 +57,15 @@ def test_example_is_found_and_checked(package):
     check = "from adapters.registry import Registry; print(Registry.load().check('storage', 'pictures', {table!r}))"
     assert run(package, "-c", check.format(table=table)) == "[]\n"
     assert "path must begin with /" in run(package, "-c", check.format(table=table | {"path": "x"}))
+
+
+def test_guide_names_every_class() -> None:
+    """A class of the kit that nobody hears of is inherited by nobody."""
+    kit = ROOT / "adapters/conformance"
+    names = {
+        found
+        for module in kit.glob("*.py")
+        for found in re.findall(r"^class (\w+(?:Cases|Conformance|Environment))\b", module.read_text(), re.MULTILINE)
+    }
+    assert len(names) >= 10
+    assert not {name for name in names if name not in GUIDE.read_text()}

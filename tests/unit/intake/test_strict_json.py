@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import rfc8785
@@ -99,3 +100,12 @@ def test_sameness_is_canonical_equality(first, second):
 )
 def test_sameness_by_example(one, other, same):
     assert same_notice(one, other) is same
+
+
+@pytest.mark.parametrize("letters", [b'\\"', b'"', b"\\", b'"\\', b'"[', b'\\"{'])
+def test_strings_without_end_take_no_time(letters):
+    """A megabyte took hours where every quote in it was tried as the beginning of a string."""
+    begun = time.process_time()
+    with pytest.raises(StrictJsonError):
+        load_strict_json(b'{"a":"' + letters * (1_000_000 // len(letters)))
+    assert time.process_time() - begun < 5

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.domain.errors import DeliveryError
+from receiver.domain.errors import DeliveryError, LostLeaseError
 from receiver.domain.outcome import WorkMove
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import SentResponse
@@ -28,8 +28,12 @@ class Tooling:
         self.reads: Any = self
         self.policy = Policy()
         self.answer: int | Exception = 204
+        self.alive = True
         self.headers: Mapping[str, str] = {}
         self.posted: list[tuple[str, Mapping[str, str], bytes, bool]] = []
+
+    def may_act(self) -> bool:
+        return self.alive
 
     def undelivered(self, _notice: str, limit: int) -> tuple[EventRow, ...]:
         return self.waiting[:limit]
@@ -65,6 +69,15 @@ def run(tools: Any) -> WorkMove:
 @pytest.mark.parametrize("tools", [Tooling(), Tooling(event_row(), url=None)])
 def test_nothing_to_send_sends_nothing(tools: Tooling) -> None:
     assert run(tools).due_at is None
+    assert tools.posted == []
+
+
+def test_overdue_heartbeat_sends_nothing() -> None:
+    """Its successor may have sent this letter, and the next one: they would arrive out of order."""
+    tools = Tooling(event_row())
+    tools.alive = False
+    with pytest.raises(LostLeaseError):
+        run(tools)
     assert tools.posted == []
 
 
