@@ -221,7 +221,10 @@ class S3Adapter(StorageAdapter):
 
     def _freeze(self, ref: Ref, receipt: BlockReceipt) -> FreezeReceipt:
         with self._lock(ref):
-            return self._releaser.freeze(self._record(ref, receipt), self.proof)
+            record = self._record(ref, receipt)
+            if not record.open:
+                raise NotFound("this block was undone; there is nothing of it to freeze")
+            return self._releaser.freeze(record, self.proof)
 
     def _open(self, ref: Ref, pin: Pin, offset: int) -> Reader:
         key = key_of(ref)

@@ -8,7 +8,7 @@ from receiver.cli.base import CommandError, json_option, print_json, print_table
 from receiver.cli.opened import opened, who_typed, write
 from receiver.config import Config
 from receiver.domain.clock import rfc3339
-from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table
+from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update
 
 _adapter = click.option("--adapter", help="Only acts on this store.")
 _issuer = click.option("--issuer", help="Only notices of this issuer.")
@@ -60,8 +60,11 @@ def resume(ctx: click.Context, adapter: str | None, issuer: str | None) -> None:
     config = settings(ctx)
     scope = _scope(config, adapter, issuer)
     with opened(config) as store:
-        if not store.lift_pause(scope):
-            raise CommandError(f"{scope} is not paused; `takedown-receiver pause --list` shows what is")
-        note = LedgerNote(kind="pause.lifted", subject=scope, actor=who_typed())
-        write(store, Outcome(notes=(note,)), conflict="the ledger took no entry")
+        actor = who_typed()
+        here = Update(table=Table.PAUSE, where={"scope": scope}, values={"actor": actor})
+        note = LedgerNote(kind="pause.lifted", subject=scope, actor=actor)
+        hint = f"{scope} is not paused; `takedown-receiver pause --list` shows what is"
+        # The entry comes first: nothing may start without a trace of who let it.
+        write(store, Outcome(changes=(here,), notes=(note,)), conflict=hint)
+        store.lift_pause(scope)
     click.echo(f"{scope}: acting again")

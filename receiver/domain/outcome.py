@@ -20,6 +20,7 @@ __all__ = [
     "NewEvent",
     "Outcome",
     "Page",
+    "SpendGuard",
     "Table",
     "Update",
     "Wake",
@@ -135,11 +136,29 @@ class CaseGuard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpendGuard:
+    """The outcome holds only while it keeps within what its issuer may do in an hour, whatever others wrote meanwhile.
+
+    `seen_…` is what it was decided upon, `more_…` what it adds without a person's yes.
+    """
+
+    issuer: str
+    since_at: int
+    seen_acts: int
+    seen_customers: int
+    more_acts: int
+    more_customers: int
+    max_acts: int
+    max_customers: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """All or nothing, in one savepoint. Lock order: case, work, notices by id, items."""
 
     work: WorkMove | None = None
     guard: CaseGuard | None = None
+    spends: SpendGuard | None = None
     changes: tuple[Insert | Update, ...] = ()
     bumps: tuple[str, ...] = ()
     """Cases whose claims, holds or decisions this changes: their revision grows by one."""
@@ -153,6 +172,7 @@ class Outcome:
         return Outcome(
             work=other.work or self.work,
             guard=other.guard or self.guard,
+            spends=other.spends or self.spends,
             changes=self.changes + other.changes,
             bumps=self.bumps + other.bumps,
             events=self.events + other.events,

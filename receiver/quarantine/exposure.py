@@ -14,7 +14,7 @@ from adapters.contract import BlockReceipt, Observation, Origin, OriginState, Pr
 from receiver.domain.moves import move, try_again
 from receiver.domain.outcome import Outcome, Page, Update
 from receiver.domain.rows import CaseView
-from receiver.domain.status import URL_ADAPTER, Exposure, ItemStatus, Track, Verdict, Want
+from receiver.domain.status import DOWN, URL_ADAPTER, Exposure, ItemStatus, Track, Verdict, Want
 from receiver.domain.telling import Facts, facts_of, tell
 from receiver.quarantine.course import (
     MICROS,
@@ -67,7 +67,9 @@ def begin(ctx: Context) -> Outcome:
 def reappeared(ctx: Context, seen: Sequence[Seen] = ()) -> Outcome:
     """X11: back in the public, or something new stands there; deny everything again and start a new round."""
     view = ctx.view
-    told = tell(tellable(view), ItemStatus.REAPPEARED, now=ctx.now, policy=ctx.policy, facts=facts_of(view, ctx.now))
+    # Who joined since was never told that it is down, and must not learn that others had asked before.
+    heard = [(item, notice) for item, notice in tellable(view) if item.status in DOWN]
+    told = tell(heard, ItemStatus.REAPPEARED, now=ctx.now, policy=ctx.policy, facts=facts_of(view, ctx.now))
     return told.plus(
         Outcome(
             work=move(view.exposure, Exposure.DENY, keep=True),

@@ -63,17 +63,14 @@ class PeopleService:
         user = self._user(name)
         password = one_time_password()
         values = {"password_hash": self._passwords.hash(password), "must_change": True, "disabled_at": None}
-        self._write(_user(user.name, values), note=self._note("person.reset", actor, user=user.name))
-        self._store.end_sessions_of(user.name)
+        self._write_and_sign_out(user.name, values, note=self._note("person.reset", actor, user=user.name))
         return password
 
     def disable(self, name: str, *, actor: str) -> None:
         """No sign-in and no token of theirs works any more."""
         user = self._user(name)
-        self._write(
-            _user(user.name, {"disabled_at": self._now()}), note=self._note("person.disabled", actor, user=user.name)
-        )
-        self._store.end_sessions_of(user.name)
+        note = self._note("person.disabled", actor, user=user.name)
+        self._write_and_sign_out(user.name, {"disabled_at": self._now()}, note=note)
 
     def set_role(self, name: str, role: str, *, actor: str) -> None:
         user, wanted = self._user(name), parse_role(role)
@@ -87,8 +84,7 @@ class PeopleService:
         if self._passwords.fits(user.password_hash, password):
             raise BadInputError("the new password must be another one")
         values = {"password_hash": self._passwords.hash(password), "must_change": False}
-        self._write(_user(user.name, values), note=self._note("person.password", actor, user=user.name))
-        self._store.end_sessions_of(user.name)
+        self._write_and_sign_out(user.name, values, note=self._note("person.password", actor, user=user.name))
 
     def issue_token(self, user: str, name: str, scope: str, days: int, *, actor: str) -> str:
         """The token, shown once; only its hash is kept."""
@@ -127,6 +123,12 @@ class PeopleService:
         if user is None:
             raise NotThereError(f"there is no account {name[:64]}; `takedown-receiver admin-user list` shows them")
         return user
+
+    def _write_and_sign_out(self, name: str, values: Mapping[str, object], *, note: LedgerNote) -> None:
+        """Before the write too: should this process end in between, no old session outlives the change."""
+        self._store.end_sessions_of(name)
+        self._write(_user(name, values), note=note)
+        self._store.end_sessions_of(name)
 
     def _write(self, change: Insert | Update, *, note: LedgerNote) -> None:
         self._committer.submit(Outcome(changes=(change,), notes=(note,)))

@@ -9,6 +9,8 @@ from concurrent.futures import Executor, Future
 from receiver.quarantine.journal import Done
 
 MAX_KEPT = 10_000
+Key = tuple[str, int]
+"""An op_id under one lease: what an old lease came to says nothing under a new one."""
 
 
 class Beside:
@@ -20,26 +22,26 @@ class Beside:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._lock = threading.Lock()
-        self._begun: dict[str, Future[Done]] = {}
+        self._begun: dict[Key, Future[Done]] = {}
 
-    def begin(self, op_id: str, act: Callable[[], Done]) -> None:
+    def begin(self, key: Key, act: Callable[[], Done]) -> None:
         """Start it, unless it runs already or its answer waits to be taken."""
         with self._lock:
-            if op_id in self._begun:
+            if key in self._begun:
                 return
             if len(self._begun) >= MAX_KEPT:
                 # Answers that nobody came for; the oldest is of no use any more.
                 self._begun.pop(next(iter(self._begun)))
-            self._begun[op_id] = self._executor.submit(act)
+            self._begun[key] = self._executor.submit(act)
 
-    def take(self, op_id: str, *, wait: bool) -> Done | None:
+    def take(self, key: Key, *, wait: bool) -> Done | None:
         """The answer, or None while it runs; raises what the act raised."""
         with self._lock:
-            future = self._begun[op_id]
+            future = self._begun[key]
         if not wait and not future.done():
             return None
         try:
             return future.result()
         finally:
             with self._lock:
-                self._begun.pop(op_id, None)
+                self._begun.pop(key, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from adapters.contract import Observation, Presence, to_json
 from receiver.domain.ids import new_case_code, new_id
-from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update, Wake
+from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, SpendGuard, Table, Update, Wake
 from receiver.domain.ports import Spent
 from receiver.domain.rows import CaseRow, CaseUrlRow, CaseView, ClaimRow, NoticeView, WorkRow
 from receiver.domain.status import PRIORITY, Act, Evidence, Exposure, Track, Verdict, Want
@@ -38,11 +38,29 @@ class CaseWriter:
         self._customers: set[str] = set()
         self._leased: list[WorkRow] = []
         self._acts = 0
+        self._bounded_acts = 0
         self._paged = False
 
     def added_to(self, spent: Spent) -> Spent:
         """What the issuer spent, with this very notice, which the database does not know of yet."""
         return Spent(acts=spent.acts + self._acts, customers=spent.customers + len(self._customers))
+
+    def spends(self, seen: Spent, since_at: int) -> Outcome:
+        """What was within the limits when it was decided must still be so when it is written."""
+        if not self._bounded_acts:
+            return Outcome()
+        issuer = self._tools.issuer(self._view.notice.issuer)
+        guard = SpendGuard(
+            issuer=issuer.id,
+            since_at=since_at,
+            seen_acts=seen.acts,
+            seen_customers=seen.customers,
+            more_acts=self._bounded_acts,
+            more_customers=len(self._customers),
+            max_acts=issuer.max_acts_per_hour,
+            max_customers=issuer.max_customers_per_hour,
+        )
+        return Outcome(spends=guard)
 
     def leased(self) -> tuple[WorkRow, ...]:
         return tuple(self._leased)
@@ -83,6 +101,7 @@ class CaseWriter:
 
     def _claim(self, question: Question, judgement: Judgement, seen: Observation | None) -> Outcome:
         self._acts += 1
+        self._bounded_acts += not question.approved
         adapter, ref = case_identity(question, judgement, seen)
         stored = judgement.course is Course.RESOURCE
         known = self._mine.get((adapter, ref.locator)) or self._tools.reads.find_open_case(adapter, ref.locator)

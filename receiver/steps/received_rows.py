@@ -84,7 +84,7 @@ def _notice_row(taken: VerifiedNotice, *, now: int, policy: Policy, status_url: 
         issued_at=to_micros(notice.issued_at),
         category=notice.category,
         kind=notice.kind,
-        handling=_handling(notice.handling),
+        handling=stored_handling(notice.handling),
         deadline_at=now + policy.deadline_hours * MICROS_PER_HOUR if deadline is None else to_micros(deadline),
         receipt=_receipt(notice, now=now, body_sha256=body_sha256, status_url=status_url),
         last_sequence=0,
@@ -105,7 +105,7 @@ def _receipt(notice: Notice, *, now: int, body_sha256: str, status_url: str) -> 
     }
 
 
-def _handling(handling: Handling) -> dict[str, Any]:
+def stored_handling(handling: Handling) -> dict[str, Any]:
     """As the worker reads it; times in microseconds UTC, like every time of ours."""
     return {field.name: _micros(getattr(handling, field.name)) for field in dataclasses.fields(handling)}
 
@@ -118,7 +118,8 @@ def _text(value: dt.datetime | None) -> str | None:
     return None if value is None else rfc3339(value)
 
 
-def _item_row(item: NoticeItem, notice: str, now: int) -> ItemRow:
+def stored_details(item: NoticeItem) -> dict[str, Any]:
+    """What an item's row keeps of it beside the URL."""
     details: dict[str, Any] = {
         "referrer": item.referrer,
         "hashes": dict(item.hashes) or None,
@@ -129,6 +130,10 @@ def _item_row(item: NoticeItem, notice: str, now: int) -> ItemRow:
         "last_seen": _text(item.last_seen),
         "note": item.note,
     }
+    return {name: value for name, value in details.items() if value is not None}
+
+
+def _item_row(item: NoticeItem, notice: str, now: int) -> ItemRow:
     return ItemRow(
         id=new_id(),
         notice=notice,
@@ -142,7 +147,7 @@ def _item_row(item: NoticeItem, notice: str, now: int) -> ItemRow:
         approved_by=None,
         withdrawn_at=None,
         iccam_at=None,
-        details={name: value for name, value in details.items() if value is not None},
+        details=stored_details(item),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from adapters.contract import AdapterError, Denied, NotFound, Observation, Retryable, Unsupported
 from receiver.domain.moves import move, stuck, try_again
 from receiver.domain.outcome import LedgerNote, Outcome, Page
+from receiver.domain.ports import Spent
 from receiver.domain.rows import ItemRow, MessageRow, NoticeView, WorkRow
 from receiver.domain.status import FINAL, ItemStatus
 from receiver.domain.telling import tell
@@ -29,6 +30,7 @@ from receiver.steps.tools import Step, Tools
 
 RESOLVE, RESOLVED = "resolve", "resolved"
 PAUSED_LOOK_SECONDS = 15
+MICROS_PER_HOUR = 3_600_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def _verify_again(view: NoticeView, tools: Tools) -> str | None:
         problem = tools.verify_stored(message)
         if problem is not None:
             return problem
-    return None
+    return tools.compare_stored(view, {message.id: message for message in messages})
 
 
 def _not_verified(work: WorkRow, view: NoticeView, tools: Tools, problem: str) -> Outcome:
@@ -127,12 +129,14 @@ def unresolved(view: NoticeView) -> list[ItemRow]:
 
 def _resolve_items(work: WorkRow, view: NoticeView, tools: Tools) -> Step:
     writer = CaseWriter(work=work, view=view, tools=tools)
+    hour_ago = tools.now() - MICROS_PER_HOUR
+    spent = tools.reads.spent_since(view.notice.issuer, hour_ago)
     paused = {pause.scope for pause in tools.reads.pauses()}
     wait: Outcome | None = None
     out = Outcome()
     for item in unresolved(view):
         try:
-            answer = _ask(item, view, tools, writer, paused)
+            answer = _ask(item, view, tools, writer.added_to(spent), paused)
         except StoreAwayError as exc:
             wait = wait or try_again(work, str(exc), now=tools.now(), after_seconds=exc.after_seconds)
             out = out.plus(writer.deny_meanwhile(exc.question))
@@ -144,6 +148,7 @@ def _resolve_items(work: WorkRow, view: NoticeView, tools: Tools) -> Step:
         else:
             out = out.plus(writer.write(answer.question, answer.judgement, answer.seen))
     ends = wait or Outcome(work=move(work, RESOLVED))
+    out = out.plus(writer.spends(spent, hour_ago))
     return Step(outcome=_urgent(work, view).plus(out).plus(ends), then=writer.leased())
 
 
@@ -156,7 +161,7 @@ def _urgent(work: WorkRow, view: NoticeView) -> Outcome:
     return Outcome(pages=(page,))
 
 
-def _ask(item: ItemRow, view: NoticeView, tools: Tools, writer: CaseWriter, paused: set[str]) -> Answer | Outcome | str:
+def _ask(item: ItemRow, view: NoticeView, tools: Tools, spent: Spent, paused: set[str]) -> Answer | Outcome | str:
     """An answer, an end that needs no case, or the pause that makes it wait."""
     pair = [(item, view.notice)]
     try:
@@ -166,8 +171,6 @@ def _ask(item: ItemRow, view: NoticeView, tools: Tools, writer: CaseWriter, paus
         return tell(pair, ItemStatus.NEEDS_INFORMATION, now=tools.now(), policy=tools.policy, reason=exc.reason)
     if hit is not None and hit.adapter is not None and f"adapter:{hit.adapter}" in paused:
         return f"adapter:{hit.adapter}"
-    hour_ago = tools.now() - 3_600_000_000
-    spent = tools.reads.spent_since(view.notice.issuer, hour_ago)
     question = Question(
         item=item,
         notice=view.notice,
@@ -176,7 +179,7 @@ def _ask(item: ItemRow, view: NoticeView, tools: Tools, writer: CaseWriter, paus
         issuer=tools.issuer(view.notice.issuer),
         policy=tools.policy,
         protected=tools.protected,
-        spent=writer.added_to(spent),
+        spent=spent,
     )
     judgement = first_judgement(question)
     if judgement.course is not Course.OBSERVE:

@@ -11,7 +11,7 @@ from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import Outside, Reads, Sender, Vault
-from receiver.domain.rows import MessageRow, WorkRow
+from receiver.domain.rows import MessageRow, NoticeView, WorkRow
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import RouteTable
 from receiver.steps.beside import Beside
@@ -36,6 +36,8 @@ class Tools:
     """URL, headers and body to the headers to send; a fresh signature each time."""
     verify_stored: Callable[[MessageRow], str | None]
     """Check a stored message's signature again; the reason it does not hold, or None."""
+    compare_stored: Callable[[NoticeView, Mapping[str, MessageRow]], str | None]
+    """Compare rows with the messages just verified, by id; what differs in a word, or None."""
     keyed_hash: Callable[[str], str]
     """HMAC under the data key, as hexadecimal text."""
     early: EarlyLooks

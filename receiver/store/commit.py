@@ -22,6 +22,7 @@ from receiver.store.codec import Codec
 from receiver.store.database import Database, Part
 from receiver.store.entries import detail_row, entry_row
 from receiver.store.errors import BadRowError, DeadlockError, ForbiddenError
+from receiver.store.spending import check_spending, lock_issuers
 
 MAX_OUTCOMES = 64
 _TRIES = 5
@@ -96,6 +97,7 @@ class Commits(Part):
         notices = {event.notice for outcome in outcomes for event in outcome.events}
         items = _updated(ready, "item")
         self._db.backend.lock_first(conn, cases=cases, work=work, notices=notices, items=items)
+        lock_issuers(conn, {outcome.spends.issuer for outcome in outcomes if outcome.spends is not None})
 
     def _write_one(self, conn: Connection, one: _Ready, now: int) -> CommitResult:
         if one.error is not None:
@@ -132,6 +134,8 @@ class Commits(Part):
         outcome = one.outcome
         if outcome.guard is not None:
             self._guard(conn, outcome.guard)
+        if outcome.spends is not None:
+            check_spending(conn, outcome.spends)
         if outcome.work is not None:
             self._move(conn, outcome.work, now)
         write(conn, one.changes, now)

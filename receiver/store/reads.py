@@ -31,6 +31,7 @@ from receiver.store.database import Part
 from receiver.store.entries import stored_entry
 from receiver.store.errors import MissingRowError
 from receiver.store.rowmaker import TABLE_OF, build
+from receiver.store.spending import spent_in
 
 Row = TypeVar("Row")
 
@@ -192,18 +193,8 @@ class SingleReads(Finder):
             )
 
     def spent_since(self, issuer: str, since_at: int) -> Spent:
-        claim, item, notice, case = tables.claim, tables.item, tables.notice, tables.case
-        query = (
-            select(claim.c.case, case.c.customer)
-            .join(item, item.c.id == claim.c.item)
-            .join(notice, notice.c.id == item.c.notice)
-            .join(case, case.c.id == claim.c.case)
-            # Written so that no database starts from the issuer's notices, of which there may be a million.
-            .where(notice.c.issuer.concat("") == issuer, claim.c.created_at >= since_at)
-        )
         with self._db.read() as conn:
-            rows = conn.execute(query).all()
-        return Spent(acts=len(rows), customers=len({customer for _, customer in rows}))
+            return spent_in(conn, issuer, since_at)
 
     def _claims(self, conn: Connection, case: str) -> tuple[ClaimRow, ...]:
         claim, item, notice = tables.claim, tables.item, tables.notice

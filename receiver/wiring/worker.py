@@ -24,6 +24,7 @@ from receiver.resolution.protection import Protected
 from receiver.resolution.routes import Route, RouteTable
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
+from receiver.steps.signed_again import unlike_signed
 from receiver.store import SqlStore
 from receiver.vault.vault import DirectoryVault
 from receiver.verification.errors import VerificationError
@@ -70,6 +71,7 @@ def build_tools(config: Config, store: SqlStore) -> Tools:
         sender_for=_senders(config),
         sign_callback=_signer(signing_key(config.keys.callback_key_file), clock),
         verify_stored=_verifier(config, register, clock),
+        compare_stored=unlike_signed,
         keyed_hash=lambda text: store.sealer.hmac("plain-sha256", text.encode()),
         early=EarlyLooks(outside, executor, clock.monotonic),
         beside=Beside(ThreadPoolExecutor(max_workers=GATE_THREADS, thread_name_prefix="gate")),

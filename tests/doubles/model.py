@@ -77,6 +77,7 @@ class Ask:
             "restored": self.withdrawn or self.released,
             "unavailable": self.was_absent and not was_down,
             "removed": "disabled" in was_down,
+            "reappeared": bool(was_down),
             "preserved_live": self.act == "preserve_only" and not was_down,
             "disabled": self.approved or "act" in self.rules,
             "review": self.withdrawn or bool(self.rules - {"act"}),

@@ -17,6 +17,7 @@ from receiver.resolution.routes import Route
 from receiver.steps.receive import receive_notice
 from receiver.steps.receive_direction import receive_direction
 from receiver.steps.refusals import RefusedError
+from receiver.steps.signed_again import unlike_signed
 from receiver.store import SqlStore
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRecord, KeyRing, merge_overlay
@@ -161,6 +162,7 @@ def make_siege(folder: Path, store: SqlStore, *, acts: int = 20, customers: int 
     web = web_side_over(store)
     register = Register(store, [web.hotline.record(), web.other.record()])
     world.verify = _verifier(world, web, register)
+    world.compare = unlike_signed
     world.rebuild()
     ports = replace(web.ports, register=register, clock=world.clock, policy=world.policy)
     return Siege(web=replace(web, ports=ports), world=world, register=register)

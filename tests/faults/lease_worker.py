@@ -106,6 +106,7 @@ def tools_for(store: SqlStore, wire: Wire, clock: ShiftedClock) -> Tools:
         sender_for=lambda _issuer: sender,
         sign_callback=lambda _url, headers, _body: headers,
         verify_stored=lambda _message: None,
+        compare_stored=lambda _view, _messages: None,
         keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
         early=EarlyLooks(eyes, ThreadPoolExecutor(max_workers=2), clock.monotonic),
         beside=Beside(wire.executor(8)),

@@ -55,7 +55,7 @@ TOOLS = {
     "early": "outside",
     "sender_for": "sender",
     **dict.fromkeys(["reads", "clock", "policy", "routes", "protected", "may_act"], ""),
-    **dict.fromkeys(["sign_callback", "verify_stored", "keyed_hash", "beside"], ""),
+    **dict.fromkeys(["sign_callback", "verify_stored", "compare_stored", "keyed_hash", "beside"], ""),
 }
 """What each tool of the steps reaches outside; empty for what stays in the process or in the database."""
 

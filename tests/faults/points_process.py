@@ -40,6 +40,7 @@ from receiver.services.admin import AdminServices, make_admin_services
 from receiver.steps.admission import WebPorts
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
+from receiver.steps.signed_again import unlike_signed
 from receiver.store import open_store
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRing
@@ -123,6 +124,7 @@ class Process:
             sender_for=lambda _issuer: sender,
             sign_callback=lambda _url, headers, _body: headers,
             verify_stored=self._verify,
+            compare_stored=unlike_signed,
             keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
             early=EarlyLooks(visitor, _Inline(), self.clock.monotonic),
             beside=Beside(_Inline()),

@@ -31,6 +31,7 @@ from receiver.resolution.routes import Route, RouteTable
 from receiver.steps.admission import WebPorts
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
+from receiver.steps.signed_again import unlike_signed
 from receiver.store import SqlStore, open_store
 from receiver.vault import age
 from receiver.vault.vault import DirectoryVault
@@ -131,6 +132,7 @@ class Chain:
             sender_for=lambda _issuer: mailbox,
             sign_callback=self._sign,
             verify_stored=self._verify,
+            compare_stored=unlike_signed,
             keyed_hash=lambda text: self.store.sealer.hmac("plain-sha256", text.encode()),
             early=EarlyLooks(visitor, Inline(), self.clock.monotonic),
             beside=Beside(Inline()),
