@@ -142,6 +142,12 @@ class Vault(Section):
     second_headers_path: SettingPath | None = Field(
         None, description="Second folder for the headers, on another disk: without its header a seal cannot be opened."
     )
+    max_seal_gib: int = Field(
+        64,
+        ge=1,
+        le=1048576,
+        description="Gibibytes of one item that are sealed; what is larger stays blocked and a person is called.",
+    )
 
 
 class Ledger(Section):
@@ -229,6 +235,9 @@ class Limits(Section):
     max_depth: int = Field(16, ge=4, le=64, description="Levels of nesting in a notice's JSON.")
     max_requests_per_minute: int = Field(
         600, ge=1, description="Signed requests per minute from one issuer; beyond it 429 with Retry-After."
+    )
+    max_items_per_minute: int = Field(
+        6000, ge=1, description="Items per minute in the notices of one issuer; beyond it 429 with Retry-After."
     )
     max_unsigned_per_minute: int = Field(
         60, ge=1, description="Requests per minute without a good signature from one address; beyond it 429."

@@ -15,6 +15,7 @@ def policy_of(config: Config) -> Policy:
         retention_days=chosen.retention_days,
         mistake_retention_days=chosen.mistake_retention_days,
         preserve=chosen.preserve,
+        max_seal_bytes=config.vault.max_seal_gib * 1024**3,
         watch_days=chosen.watch_days,
         confirm_within_seconds=chosen.confirm_within_seconds,
         keep_up_max_hours=chosen.keep_up_max_hours,

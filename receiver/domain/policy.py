@@ -31,6 +31,7 @@ class Policy:
     retention_days: int = 365
     mistake_retention_days: int = 30
     preserve: str = "sealed_copy"
+    max_seal_bytes: int = 64 * 1024**3
     watch_days: int = 90
     confirm_within_seconds: int = 900
     keep_up_max_hours: int = 72

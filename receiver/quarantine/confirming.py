@@ -22,6 +22,7 @@ from receiver.quarantine.course import (
     came_through,
     kept,
     observations,
+    overdue,
     tellable,
     unclear,
     untold,
@@ -51,7 +52,8 @@ def confirmed(ctx: Context, done: Sequence[Done], seen: Sequence[Seen], was_publ
         retry = try_again(view.exposure, "still reachable from outside", now=ctx.now, state=Exposure.PURGE)
         if view.exposure.attempts == 0:
             notes.append(ctx.note("seen.up"))
-        return retry.plus(Outcome(changes=(*changes, *purge_intents(view, now=ctx.now)), notes=tuple(notes)))
+        again = Outcome(changes=(*changes, *purge_intents(view, now=ctx.now)), notes=tuple(notes))
+        return overdue(ctx).plus(retry).plus(again)
     return unclear(ctx, changes, Exposure.CONFIRM).plus(Outcome(notes=tuple(notes)))
 
 

@@ -25,6 +25,7 @@ from receiver.quarantine.course import (
     merged,
     new_evidence,
     observations,
+    overdue,
     start_sealing,
     tellable,
     told_of,
@@ -185,9 +186,9 @@ def deny_again(ctx: Context, words: str) -> Outcome:
     view = ctx.view
     lately = sum(a.kind == "block" and a.begun_at > ctx.now - LATELY_SECONDS * MICROS for a in view.acts)
     if lately < AT_ONCE_BLOCKS:
-        return Outcome(work=move(view.exposure, Exposure.DENY, keep=True))
+        return overdue(ctx).moved(move(view.exposure, Exposure.DENY, keep=True))
     tired = replace(view.exposure, attempts=lately - AT_ONCE_BLOCKS)
-    return try_again(tired, words, now=ctx.now, state=Exposure.DENY)
+    return overdue(ctx).plus(try_again(tired, words, now=ctx.now, state=Exposure.DENY))
 
 
 def replaced(ctx: Context, done: Sequence[Done], seen: Sequence[Seen]) -> Outcome:

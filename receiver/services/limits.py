@@ -15,19 +15,25 @@ MAX_SENDERS = 10_000
 class Take(Protocol):
     """The database's bucket: 0.0 where a token was taken, else the seconds after which one can be."""
 
-    def __call__(self, bucket: str, capacity: int, per_seconds: float) -> float: ...
+    def __call__(self, bucket: str, capacity: int, per_seconds: float, n: int = 1) -> float: ...
 
 
 class SharedLimit:
     """What one issuer may send in a minute, counted over all processes and machines."""
 
-    def __init__(self, take: Take, per_minute: int) -> None:
+    def __init__(self, take: Take, per_minute: int, *, items_per_minute: int) -> None:
         self._take = take
-        self._per_minute = per_minute
+        self._per_minute, self._items_per_minute = per_minute, items_per_minute
 
     def take(self, issuer: str) -> int | None:
         """As `RateLimit.take`. Raises StoreUnavailableError."""
         wait_seconds = self._take(f"issuer:{issuer}", self._per_minute, 60.0)
+        return math.ceil(wait_seconds) if wait_seconds > 0 else None
+
+    def take_items(self, issuer: str, items: int) -> int | None:
+        """The same for what its notices hold, so that one issuer's flood does not stand before another's notice."""
+        capacity = self._items_per_minute
+        wait_seconds = self._take(f"items:{issuer}", capacity, 60.0, min(items, capacity))
         return math.ceil(wait_seconds) if wait_seconds > 0 else None
 
 

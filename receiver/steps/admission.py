@@ -28,9 +28,15 @@ class Budget(Protocol):
     def take(self, issuer: str) -> int | None:
         """Count one request; the seconds to wait where it is one too many, else None."""
 
+    def take_items(self, issuer: str, items: int) -> int | None:
+        """The same for the items of a notice that was read."""
+
 
 class NoBudget:
     def take(self, issuer: str) -> None:  # noqa: ARG002 - the port's signature
+        return None
+
+    def take_items(self, issuer: str, items: int) -> None:  # noqa: ARG002 - the port's signature
         return None
 
 
@@ -124,9 +130,9 @@ def spend(verified: VerifiedRequest, web: WebPorts, outcome: Outcome, *, status_
 def record_refusal(verified: VerifiedRequest, refusal: RefusedError, kind: str, web: WebPorts) -> None:
     """A known issuer was turned away: its nonce is spent, and the ledger says so.
 
-    Not for a replay, whose nonce is spent, nor where recording failed, after which the same request may come again.
+    Not for a replay, whose nonce is spent, nor where the same request may come again: too soon, or not recorded.
     """
-    if _of(verified, refusal).status in (409, 503):
+    if _of(verified, refusal).status in (409, 429, 503):
         return
     note = LedgerNote(
         kind=kind,

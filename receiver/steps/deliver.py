@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from receiver.domain.errors import DeliveryError, LostLeaseError
+from receiver.domain.errors import DeliveryError
 from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome
 from receiver.domain.rows import WorkRow
 from receiver.report.delivery import delivered, undelivered
 from receiver.report.letter import MAX_BATCH, Answer, Letter, read_answer, write_letter
+from receiver.steps.hands import must_act
 from receiver.steps.tools import Step, Tools
 
 DELIVER = "deliver"
@@ -22,9 +23,8 @@ def deliver(work: WorkRow, tools: Tools) -> Step:
         # An issuer without an endpoint reads the status document, which says the same.
         return Step(outcome=Outcome(work=move(work, DELIVER)))
     letter = write_letter(waiting, notice, tools.policy.source)
-    if not tools.may_act():
-        # What was read may be old by now, and its successor has sent it and newer letters.
-        raise LostLeaseError("no sign of life could be given; another worker may hold this row")
+    # What was read may be old by now, and its successor has sent it and newer letters.
+    must_act(tools)
     answer = _send(letter, url, notice.issuer, tools)
     now = tools.now()
     if answer.accepted:

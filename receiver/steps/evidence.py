@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from adapters.contract import (
     Retryable,
     SealProof,
     StorageAdapter,
+    Unsupported,
     from_json,
     to_json,
 )
@@ -35,8 +36,8 @@ from receiver.quarantine import evidence as decide
 from receiver.quarantine.course import Context
 from receiver.quarantine.evidence import Sealed
 from receiver.quarantine.journal import Done, pending
-from receiver.steps.hands import look_at, ref_of, store_of
-from receiver.steps.tools import Step, Tools, paused
+from receiver.steps.hands import look_at, must_act, ref_of, store_of
+from receiver.steps.tools import Step, Tools, pause_scopes, paused
 
 STILL_HELD = frozenset({Origin.BLOCKED, Origin.LEAKING})
 CONTEXT_WINDOW_SECONDS = 30 * 86_400
@@ -49,7 +50,7 @@ def evidence(work: WorkRow, tools: Tools) -> Step:
     same_lease(work, view.evidence)
     ctx = Context(view=view, now=tools.now(), policy=tools.policy)
     wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
-    pause = paused(view.evidence, (f"adapter:{view.case.adapter}",), tools)
+    pause = paused(view.evidence, pause_scopes(view), tools)
     if pause is not None:
         return Step(outcome=pause)
     try:
@@ -84,6 +85,7 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
     freeze: FreezeReceipt | None = None
     blocks = [from_json(BlockReceipt, dict(a.receipt)) for a in decide.unsealed_blocks(view) if a.receipt]
     if blocks:
+        must_act(tools)
         freezes = [store.freeze(ref_of(view), receipt) for receipt in blocks]
         freeze = freezes[-1]
     if ctx.policy.preserve == "in_place":
@@ -92,6 +94,7 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
         pins = list(store.observe(ref_of(view)).pins)
     else:
         pins = [pin for receipt in blocks for pin in receipt.pins]
+    _refuse_too_large(view, pins, tools)
     known = {seal.pin for seal in view.seals}
     seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
     if not pins and wanted is Want.LEAVE:
@@ -116,8 +119,36 @@ def _new_pins(view: CaseView, tools: Tools) -> tuple[Pin, ...]:
 
 def _seal_pin(pin: Pin, view: CaseView, store: StorageAdapter, tools: Tools) -> Sealed:
     with store.open(ref_of(view), pin) as reader:
-        result = tools.vault.seal(new_id(), reader.read)
+        result = tools.vault.seal(new_id(), _bounded(reader.read, tools.policy.max_seal_bytes))
     return Sealed(pin=pin, result=result, plain_hmac=tools.keyed_hash(result.sha256_plain))
+
+
+def _refuse_too_large(view: CaseView, pins: Sequence[Pin], tools: Tools) -> None:
+    """A file may claim any size and hold only zeros; it stays blocked, and the vault's disk stays free for others."""
+    wanted = {pin.value for pin in pins}
+    versions = (view.case.observation or {}).get("versions") or []
+    size_bytes = sum(v["size_bytes"] for v in versions if v["pin"]["value"] in wanted)
+    if size_bytes > tools.policy.max_seal_bytes:
+        raise _too_large(tools.policy.max_seal_bytes)
+
+
+def _bounded(read: Callable[[int], bytes], max_bytes: int) -> Callable[[int], bytes]:
+    """The same for what grows, or was not measured, as it is read."""
+    left = max_bytes
+
+    def bounded(size: int) -> bytes:
+        nonlocal left
+        data = read(size)
+        left -= len(data)
+        if left < 0:
+            raise _too_large(max_bytes)
+        return data
+
+    return bounded
+
+
+def _too_large(max_bytes: int) -> Unsupported:
+    return Unsupported(f"sealing more than {max_bytes // 1024**3} GiB; raise vault.max_seal_gib, then retry the case")
 
 
 def _manifest(
@@ -201,6 +232,7 @@ def _remove_one(act: ActRow, view: CaseView, tools: Tools) -> tuple[Done, Remove
         checked_at=min(seal["checked_at"] for seal in seals),
     )
     store = store_of(view, tools)
+    must_act(tools)
     result = store.remove(ref_of(view), proof, receipt, act.op_id)
     # What a store says of itself is not enough to tell an issuer that the copy is gone.
     if result.outcome == "removed" and store.origin_state(ref_of(view), receipt).origin in STILL_HELD:

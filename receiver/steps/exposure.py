@@ -34,7 +34,7 @@ from receiver.quarantine.journal import Done, deny_intents, last_block, pending
 from receiver.quarantine.watching import should_purge
 from receiver.steps.hands import look_at, perform_all, ref_of, store_of
 from receiver.steps.heeding import ask_people, heed
-from receiver.steps.tools import Step, Tools, paused
+from receiver.steps.tools import Step, Tools, pause_scopes, paused
 
 
 def exposure(work: WorkRow, tools: Tools) -> Step:
@@ -49,7 +49,7 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
         return Step(outcome=said)
     if view.exposure.state == Exposure.STUCK:
         return Step(outcome=_stuck(ctx))
-    pause = paused(view.exposure, (f"adapter:{view.case.adapter}",), tools)
+    pause = paused(view.exposure, pause_scopes(view), tools)
     if pause is not None:
         return Step(outcome=pause)
     tools.early.act_begins(case)
@@ -245,7 +245,12 @@ def _refills(view: CaseView, start: int, now: int) -> bool:
 def _stands_again(view: CaseView, tools: Tools) -> bool:
     """Whether the customer put something new under the name; asked of the store, which a cache cannot fool."""
     block = last_block(view)
-    if block is None or block.receipt is None or view.evidence.state == Evidence.REMOVE:
+    if view.evidence.state == Evidence.REMOVE or view.case.adapter == URL_ADAPTER:
+        return False
+    if block is None:
+        # It held nothing when we came, and a cache was all there was to purge.
+        return store_of(view, tools).observe(ref_of(view)).presence is Presence.PRESENT
+    if block.receipt is None:
         return False
     receipt = from_json(BlockReceipt, dict(block.receipt))
     state = store_of(view, tools).origin_state(ref_of(view), receipt)
@@ -255,10 +260,6 @@ def _stands_again(view: CaseView, tools: Tools) -> bool:
 
 def _stands_still(view: CaseView, tools: Tools) -> bool:
     """Whether the store itself serves something, rather than a cache in front of it."""
-    if view.case.adapter == URL_ADAPTER:
-        return False
-    if last_block(view) is None:
-        return store_of(view, tools).observe(ref_of(view)).presence is Presence.PRESENT
     return _stands_again(view, tools)
 
 

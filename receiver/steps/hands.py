@@ -32,6 +32,8 @@ from receiver.steps.tools import Tools
 
 T = TypeVar("T")
 AWAY_SECONDS = 30.0
+PURGE_GRACE_SECONDS = 600
+"""Beyond the vendor's own promise, or from the start where it makes none."""
 
 
 def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools, *, wait_for_gates: bool) -> list[Done]:
@@ -54,12 +56,17 @@ def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools, *, wait_fo
 
 def perform(act: ActRow, view: CaseView, tools: Tools) -> Done:
     """One act, safe to repeat: the adapter knows it by its op_id. Raises LostLeaseError where we may not act."""
-    if not tools.may_act():
-        raise LostLeaseError("no sign of life could be given; another worker may hold this row")
+    must_act(tools)
     try:
         return ACTS[act.kind](act, view, tools)
     except AdapterError as exc:
         return Done(act=act, error=exc)
+
+
+def must_act(tools: Tools) -> None:
+    """Right before an act. Raises LostLeaseError."""
+    if not tools.may_act():
+        raise LostLeaseError("no sign of life could be given; another worker may hold this row")
 
 
 def _named(adapters: Mapping[str, T], name: str) -> T:
@@ -106,6 +113,8 @@ def _purge(act: ActRow, view: CaseView, tools: Tools) -> Done:
     if act.receipt is not None:
         ticket = from_json(PurgeTicket, dict(act.receipt))
         status = cache.status(ticket)
+        if status is PurgeStatus.PENDING and tools.now() > _promised(act, ticket):
+            status = PurgeStatus.UNKNOWN
     if ticket is None or status in (PurgeStatus.FAILED, PurgeStatus.UNKNOWN):
         # Vendors take the same name for the same purge, so one that failed is asked for under another.
         again = f"{act.op_id}-{view.exposure.attempts}" if ticket is not None else act.op_id
@@ -114,6 +123,11 @@ def _purge(act: ActRow, view: CaseView, tools: Tools) -> Done:
     if status is PurgeStatus.FAILED:
         raise Retryable("the cache did not purge", after_seconds=1)
     return Done(act=act, receipt=to_json(ticket), pending=status is not PurgeStatus.DONE)
+
+
+def _promised(act: ActRow, ticket: PurgeTicket) -> int:
+    """When a purge that is still pending is given up and asked for anew."""
+    return (ticket.promised_at or act.begun_at) + PURGE_GRACE_SECONDS * 1_000_000
 
 
 def _keys(act: ActRow, view: CaseView, tools: Tools) -> tuple[Any, ...]:

@@ -80,6 +80,9 @@ def _take(taken: VerifiedNotice, web: WebPorts, now: int) -> Accepted:
         known = web.reads.find_notice(taken.notice.issuer, taken.notice.notice_id)
         if known is not None:
             return _repeat(known, taken, web)
+        wait_seconds = web.budget.take_items(taken.notice.issuer, len(taken.notice.items))
+        if wait_seconds is not None:
+            raise refusals.too_many(wait_seconds)
         outcome, receipt = record_notice(taken, now=now, policy=web.policy, status_url=web.origins[0] + path)
         try:
             spend(taken.verified, web, outcome, status_path=path)

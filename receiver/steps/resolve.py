@@ -48,12 +48,12 @@ def resolve(work: WorkRow, tools: Tools) -> Step:
     problem = _verify_again(view, tools)
     if problem is not None:
         return Step(outcome=_not_verified(work, view, tools, problem))
-    said = _apply_next(work, view, tools)
-    if said is not None:
-        return Step(outcome=said)
     paused = _paused(view, tools)
     if paused:
         return Step(outcome=_urgent(work, view).plus(_wait(work, paused, tools)))
+    said = _apply_next(work, view, tools)
+    if said is not None:
+        return Step(outcome=said)
     return _resolve_items(work, view, tools)
 
 

@@ -11,7 +11,8 @@ from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import Outside, Reads, Sender, Vault
-from receiver.domain.rows import MessageRow, NoticeView, WorkRow
+from receiver.domain.rows import CaseView, MessageRow, NoticeView, WorkRow
+from receiver.domain.want import standing
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import RouteTable
 from receiver.steps.beside import Beside
@@ -54,6 +55,13 @@ class Tools:
 
 
 PAUSED_LOOK_SECONDS = 15
+
+
+def pause_scopes(view: CaseView) -> tuple[str, ...]:
+    """What may be paused to stop this case: its adapter; and an issuer, where nobody else asks for anything."""
+    issuers = {claim.notice.issuer for claim in standing(view) or view.claims}
+    alone = tuple(f"issuer:{issuer}" for issuer in issuers) if len(issuers) == 1 else ()
+    return (f"adapter:{view.case.adapter}", *alone)
 
 
 def paused(work: WorkRow, scopes: Collection[str], tools: Tools) -> Outcome | None:

@@ -36,7 +36,11 @@ def build_web(config: Config, *, slot: str = "web-0") -> WebServices:
             keep_up_max_hours=config.policy.keep_up_max_hours,
         ),
         verification_limits=VerificationLimits(max_body_bytes=config.limits.max_body_bytes),
-        budget=SharedLimit(store.take, config.limits.max_requests_per_minute),
+        budget=SharedLimit(
+            store.take,
+            config.limits.max_requests_per_minute,
+            items_per_minute=config.limits.max_items_per_minute,
+        ),
     )
 
     def close() -> None:

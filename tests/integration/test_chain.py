@@ -16,6 +16,7 @@ from receiver.domain.errors import VaultError
 from receiver.domain.outcome import Insert, Outcome, Table, Update, Wake
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
+from receiver.steps import evidence
 from receiver.steps.beside import Beside
 from receiver.store import SqlStore
 from tests.doubles.world import HOST, World, make_world
@@ -861,3 +862,91 @@ def test_changed_after_sealing_is_sealed_again(tmp_path: Path, store: SqlStore) 
     world.run()
     assert len(world.memory.removed) == 1
     assert world.told(notice)[-1][1] == "removed"
+
+
+def test_purge_that_hangs_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def lost(keys: Any, op_id: str) -> PurgeTicket:
+        asked.append(op_id)
+        return PurgeTicket(op_id=op_id, status=PurgeStatus.PENDING)
+
+    monkeypatch.setattr(world.cache, "_purge", lost)
+    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.PENDING)
+    world.notify(world.put("/a.jpg", BODY))
+    world.run()
+    world.later(minutes=5)
+    world.run()
+    assert len(asked) == 1
+    world.later(minutes=6)
+    world.run()
+    assert len(set(asked)) == 2
+
+
+def test_store_that_was_wrong_first_is_believed_later(world: World) -> None:
+    """It held nothing when we came, so a gate alone kept it down; what stands there now is blocked and sealed."""
+    url = world.put("/a.jpg", BODY)
+    hidden = world.memory.names.pop(b"acme/a.jpg")
+    world.cache._kept[url] = BODY
+    notice = world.notify(url)
+    world.run()
+    assert world.statuses(notice) == ["disabled"]
+    world.memory.names[b"acme/a.jpg"] = hidden
+    world.later(hours=2)
+    world.run()
+    assert world.statuses(notice) == ["disabled"]
+    assert world.case_of(notice).evidence.state == "sealed"
+    assert BODY in world.vault.sealed.values()
+
+
+def test_what_stays_up_is_told_and_paged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.cache, "_purge", lambda _keys, op_id: PurgeTicket(op_id=op_id, status=PurgeStatus.DONE))
+    url = world.put("/a.jpg", BODY)
+    world.public_get(url)
+    monkeypatch.setattr(world.gate, "refuses", lambda _host, _target: False)
+    notice = world.notify(url)
+    for _ in range(4):
+        world.run()
+        world.later(minutes=6)
+    assert world.told(notice) == [(2, "failed")]
+    assert world.reasons(notice) == ["unconfirmed"]
+    assert "seen.unclear" in [page.kind for page in world.db.open_pages(10)]
+
+
+def test_paused_issuer_stops_its_open_cases(world: World) -> None:
+    pause = Insert(table=Table.PAUSE, values={"scope": "issuer:iwf", "actor": "ann", "since_at": 1})
+    url = world.put("/a.jpg", BODY)
+    first = world.notify(url, handling={"act": "preserve_only", "police_reference": "P-1"})
+    world.run()
+    world.commit(Outcome(changes=(pause,)))
+    world.direct(first, "proceed")
+    world.run()
+    assert world.public_get(url) == BODY
+    world.notify(url, issuer="ncmec")
+    world.later(hours=1)
+    world.run()
+    assert world.public_get(url) is None  # another issuer asks for it too
+
+
+def test_too_large_stays_blocked_unsealed(tmp_path: Path, store: SqlStore) -> None:
+    world = make_world(tmp_path, store, max_seal_bytes=len(BODY) - 1)
+    _, notice = down(world)
+    assert world.vault.sealed == {}
+    assert world.statuses(notice) == ["disabled"]
+    case = world.case_of(notice)
+    assert case.evidence.state == "stuck"
+    assert "max_seal_gib" in (case.evidence.last_error or "")
+    world.rebuild(max_seal_bytes=len(BODY))
+    world.decide("retry", case=case.case.id)
+    world.run()
+    assert BODY in world.vault.sealed.values()
+
+
+def test_growing_file_is_bounded_as_it_is_read(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path, store, max_seal_bytes=len(BODY) - 1)
+    monkeypatch.setattr(evidence, "_refuse_too_large", lambda _view, _pins, _tools: None)
+    _, notice = down(world)
+    assert world.vault.sealed == {}
+    assert world.case_of(notice).evidence.state == "stuck"

@@ -72,12 +72,15 @@ def test_conflicting_notices_leave_one(store: SqlStore, committer: Committer) ->
 
 
 def test_budget_is_shared(store: SqlStore) -> None:
-    one, other = SharedLimit(store.take, 3), SharedLimit(store.take, 3)
+    one, other = (SharedLimit(store.take, 3, items_per_minute=10) for _ in range(2))
     waits = [limit.take("hotline") for limit in (one, other, one, other)]
     assert waits[:3] == [None] * 3
     assert waits[3] is not None
     assert 1 <= waits[3] <= 20
     assert one.take("other") is None
+    assert one.take_items("hotline", 250) is None  # more than a minute's worth at once counts as all of it
+    assert other.take_items("hotline", 1) is not None
+    assert other.take_items("other", 10) is None
 
 
 @pytest.fixture
@@ -97,7 +100,7 @@ def web_role(postgres_database: Database) -> Iterator[SqlStore]:
 
 def test_web_role_suffices(web_role: SqlStore) -> None:
     side = web_side_over(web_role)
-    ports, hotline = replace(side.ports, budget=SharedLimit(web_role.take, 100)), side.hotline
+    ports, hotline = replace(side.ports, budget=SharedLimit(web_role.take, 100, items_per_minute=100)), side.hotline
     assert not receive_notice(hotline.notice(urls=["https://img.example.net/a"] * 5), ports).repeated
     assert receive_notice(hotline.notice(urls=["https://img.example.net/a"] * 5), ports).repeated
     assert said(ports, hotline.notice()) == "notice-id-reused"

@@ -13,6 +13,7 @@ from receiver.domain.clock import to_micros
 from receiver.domain.errors import ConflictError, StoreUnavailableError
 from receiver.domain.outcome import CommitResult, Outcome
 from receiver.domain.status import ItemStatus, Track
+from receiver.steps.admission import NoBudget
 from receiver.steps.receive import receive_notice
 from receiver.steps.refusals import RefusedError
 from receiver.verification.keys import KeyRing
@@ -341,3 +342,17 @@ def test_spent_budget_is_429(web: WebSide) -> None:
     found = refusal(receive_notice, web.hotline.notice(), replace(web.ports, budget=Spent()))
     assert (found.status, found.retry_after_seconds) == (429, 7)
     assert web.total_rows() == 0
+
+
+class SpentItems(NoBudget):
+    def take_items(self, issuer: str, items: int) -> int | None:
+        return 9 if items > 2 else None
+
+
+def test_too_many_items_may_come_again(web: WebSide) -> None:
+    ports = replace(web.ports, budget=SpentItems())
+    request = web.hotline.notice(urls=["https://img.example.net/a"] * 3)
+    found = refusal(receive_notice, request, ports)
+    assert (found.status, found.retry_after_seconds) == (429, 9)
+    assert web.total_rows() == 0
+    assert not receive_notice(request, web.ports).repeated
