@@ -17,5 +17,6 @@ pytest.register_assert_rewrite(
     "adapters.conformance.lies",
     "adapters.conformance.names",
     "adapters.conformance.removing",
+    "adapters.conformance.restarts",
     "adapters.conformance.storage",
 )

@@ -11,6 +11,7 @@ from adapters.conformance.environment import Setting, StorageEnvironment, digest
 from adapters.conformance.hostile import HostileCustomerCases
 from adapters.conformance.names import ODD_NAMES, NameCases
 from adapters.conformance.removing import RemovalCases
+from adapters.conformance.restarts import RestartCases
 from adapters.contract import (
     BlockReceipt,
     Capabilities,
@@ -30,7 +31,7 @@ __all__ = ["ODD_NAMES", "StorageConformance", "StorageEnvironment", "proof_for",
 BODY = bytes(range(256)) * 8
 
 
-class StorageConformance(NameCases, HostileCustomerCases, RemovalCases):
+class StorageConformance(NameCases, HostileCustomerCases, RemovalCases, RestartCases):
     """The promises of `StorageAdapter`, each a case. Set the class attributes where your store differs."""
 
     required: ClassVar[frozenset[str]] = frozenset({"block", "exact_unblock", "remove"})
