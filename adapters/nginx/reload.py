@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Optional
 from urllib.parse import urlsplit
 
@@ -140,19 +140,30 @@ def _taken_over(master: int, before: set[int]) -> bool:
     """Every old worker has stopped taking connections, and a new one takes them."""
     if not _title(master):
         raise Retryable("nginx does not run")
-    now = _workers(master)
-    return not before & set(now) and bool(now)
+    if before & set(_taking(_listed(master))):
+        return False
+    # The kernel's short list may leave out a child while another one ends, so the last word is the whole list's.
+    now = set(_workers(master))
+    return not before & now and bool(now)
 
 
 def _workers(master: int) -> list[int]:
+    return _taking(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == master)
+
+
+def _taking(pids: Iterable[int]) -> list[int]:
     """Workers that take connections; one that is shutting down says so in its title."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and _parent(int(entry)) == master:
-            title = _title(int(entry))
-            if b"worker process" in title and b"shutting down" not in title:
-                found.append(int(entry))
-    return found
+    titles = {pid: _title(pid) for pid in pids}
+    return [pid for pid, title in titles.items() if b"worker process" in title and b"shutting down" not in title]
+
+
+def _listed(master: int) -> list[int]:
+    """The kernel's own list of children, where it was built with one."""
+    try:
+        with open(f"/proc/{master}/task/{master}/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def _parent(pid: int) -> int:

@@ -18,6 +18,8 @@ from receiver.domain.tree import leaf_hash
 
 ENTRY_VERSION = 1
 SALT_BYTES = 32
+BATCH_ENTRIES = 1_000
+"""Numbered in one transaction at the most; a full batch means that more waits."""
 
 
 @dataclass(frozen=True, kw_only=True)

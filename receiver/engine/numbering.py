@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from receiver.domain.entry import BATCH_ENTRIES
 from receiver.domain.errors import LedgerConflictError, ReceiverError, StoreUnavailableError
 
 ROUND_SECONDS = 0.2
@@ -76,7 +77,7 @@ class Numbering:
     def _number(self, lead: Lead) -> None:
         while not self._stopping.is_set() and lead.held():
             try:
-                if self._sequencer.run_once():
+                if self._sequencer.run_once() >= BATCH_ENTRIES:
                     continue
                 if self._sequencer.checkpoint_due():
                     self._checkpoint()

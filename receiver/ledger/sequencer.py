@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from receiver.domain.clock import Clock, to_micros
+from receiver.domain.entry import BATCH_ENTRIES
 from receiver.domain.ports import LedgerStore
 from receiver.domain.tree import Tree, append
 from receiver.ledger.checkpoint import Signer, Verifier
@@ -13,7 +14,6 @@ from receiver.ledger.copies import CopySet
 from receiver.ledger.errors import LedgerCopyError, LedgerForkError
 from receiver.ledger.history import contradiction, lost_by_copy, read_note
 
-BATCH_ENTRIES = 1_000
 CHECKPOINT_SECONDS = 3_600
 
 

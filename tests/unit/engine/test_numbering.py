@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from receiver.domain.entry import BATCH_ENTRIES
 from receiver.domain.errors import LedgerConflictError, ReceiverError, StoreUnavailableError
 from receiver.engine import numbering as module
 from receiver.engine.numbering import Numbering
@@ -135,3 +136,15 @@ def test_unwritten_page_keeps_the_thread_alive() -> None:
     sequencer = Sequencer(ReceiverError("the root is another"))
     with running(sequencer, Leads(), away):
         wait_until(lambda: sequencer.rounds > 2, "it goes on")
+
+
+@pytest.mark.parametrize(("entries", "goes_on"), [(BATCH_ENTRIES, True), (BATCH_ENTRIES - 1, False)])
+def test_only_full_batch_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, entries: int, goes_on: bool) -> None:
+    """Less than that waits a round: each transaction of the sequencer stands in the way of the acts'."""
+    monkeypatch.setattr(module, "ROUND_SECONDS", 60)
+    sequencer, leads = Sequencer(batches=2), Leads()
+    counted = sequencer.run_once
+    monkeypatch.setattr(sequencer, "run_once", lambda: entries * counted())
+    with running(sequencer, leads):
+        wait_until(lambda: sequencer.due < 0, "the batches are through")
+        assert sequencer.rounds == (3 if goes_on else 1)
