@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -12,7 +12,6 @@ from adapters.nginx.rules import resolved_path
 
 VARIABLE = re.compile(r"\$\{?([a-z_]+)\}?")
 PATTERNS = {
-    "scheme": rb"https?",
     "proxy_host": rb"[^/]*",
     "host": rb"[^/]*",
     "http_host": rb"[^/]*",
@@ -50,21 +49,22 @@ class KeyTemplate:
 
     def __init__(self, template: str, proxy_hosts: Iterable[str] = ()) -> None:
         names = VARIABLE.findall(template)
-        unknown = sorted(set(names) - set(PATTERNS))
+        unknown = sorted(set(names) - set(PATTERNS) - {"scheme"})
         if unknown:
             raise ValueError(f"key_template: the variable {unknown[0]} is not known here")
         if not {"request_uri", "uri"} & set(names):
             raise ValueError("key_template must hold $request_uri or $uri, as proxy_cache_key does")
         self._template = template
         self._proxy_hosts = tuple(proxy_hosts)
-        self._groups: list[str] = []
-        self._pattern = re.compile(self._regex(), re.DOTALL)
+        self._groups = names
+        # `httpsite.example` is http and `site`, or https and `ite`: such a key is read both ways.
+        self._patterns = tuple(re.compile(self._regex(scheme), re.DOTALL) for scheme in SCHEMES)
 
-    def _regex(self) -> bytes:
+    def _regex(self, scheme: str) -> bytes:
+        patterns = {**PATTERNS, "scheme": scheme.encode()}
         pattern, end = b"", 0
         for found in VARIABLE.finditer(self._template):
-            self._groups.append(found[1])
-            pattern += re.escape(self._template[end : found.start()].encode()) + b"(" + PATTERNS[found[1]] + b")"
+            pattern += re.escape(self._template[end : found.start()].encode()) + b"(" + patterns[found[1]] + b")"
             end = found.end()
         return pattern + re.escape(self._template[end:].encode())
 
@@ -98,10 +98,11 @@ class KeyTemplate:
 
     def names(self, key: bytes, wanted: frozenset[Wanted]) -> bool:
         """Whether a stored key is one of these resources, with whatever query and scheme."""
-        found = self._pattern.fullmatch(key)
-        if found is None:
-            return False
-        values = dict(zip(self._groups, found.groups()))
+        readings = (pattern.fullmatch(key) for pattern in self._patterns)
+        return any(self._is_one(found.groups(), wanted) for found in readings if found is not None)
+
+    def _is_one(self, groups: Sequence[bytes], wanted: frozenset[Wanted]) -> bool:
+        values = dict(zip(self._groups, groups))
         if "request_uri" in values:
             path = resolved_path(unquote_to_bytes(values["request_uri"].partition(b"?")[0]))
         else:

@@ -138,7 +138,7 @@ def agent_settings(data: bytes) -> None:
 
 
 @harness(
-    "adapters/nginx/keys.py:names",
+    "adapters/nginx/keys.py:_is_one",
     "adapters/nginx/keys.py:stored_key",
     "adapters/nginx/keys.py:wanted_of",
     "adapters/nginx/keys.py:keys_for",
@@ -210,7 +210,7 @@ HELD = b'{"v":1,"names":[],"links":[{"a":{"b64":"AA=="}}],"locator":{"b64":""},"
 
 @harness("adapters/filesystem/record.py:_record_from", "adapters/filesystem/record.py:load", seeds=(HELD, b"{}"))
 def filesystem_record(data: bytes) -> None:
-    with contextlib.suppress(ValueError, KeyError, TypeError):  # those that `Operation.load` answers for
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # `Operation.load` answers for them
         _record_from(json.loads(data))
 
 

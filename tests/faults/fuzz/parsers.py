@@ -66,6 +66,7 @@ ELSEWHERE = {
     "receiver/net/pinned.py:parts": "the address in the operator's settings",
     "receiver/outside/look.py:_exact": "takes URLs that canonical_url made",
     "receiver/outside/look.py:_variants": "takes URLs that canonical_url made",
+    "receiver/steps/signed_again.py:_same_direction": "reads a path whose signature held, to compare it",
     "receiver/steps/signed_answers.py:read_public_jwks": "our own key file",
     "receiver/store/entries.py:detail_row": "reads what the line above it wrote",
     "receiver/verification/jwks.py:check_jwks_url": "the operator's own setting, judged at the start",

@@ -129,3 +129,13 @@ def test_readme_configuration_is_valid(tmp_path: Path) -> None:
     conf.write_text(f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n{shown}")
     done = subprocess.run([NGINX, "-t", "-c", str(conf)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("host", ["site.example", "example.net"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_scheme_and_host_run_together(host: str, scheme: str) -> None:
+    """`httpsite.example/a` is http and site.example, not https and ite.example."""
+    template = KeyTemplate("$scheme$host$request_uri")
+    wanted = frozenset({wanted_of(f"{scheme}://{host}/a.jpg")})
+    assert template.names(f"{scheme}{host}/a.jpg?v=1".encode(), wanted)
+    assert not template.names(f"{scheme}{host}.other/a.jpg".encode(), wanted)
