@@ -138,6 +138,7 @@ def agent_settings(data: bytes) -> None:
 
 
 @harness(
+    "adapters/nginx/keys.py:names",
     "adapters/nginx/keys.py:_is_one",
     "adapters/nginx/keys.py:stored_key",
     "adapters/nginx/keys.py:wanted_of",
