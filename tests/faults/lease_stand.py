@@ -95,6 +95,7 @@ class Site:
     def freeze(self, number: int) -> None:
         """Returns when every thread stands: on a busy machine the signal takes its time, and they go on meanwhile."""
         process = self.workers[number]
+        assert process.poll() is None, f"w{number} ended by itself: {process.returncode}\n{self.log(number)[-3000:]}"
         process.send_signal(signal.SIGSTOP)
         wait_until(lambda: _stands_still(process.pid), "every thread is stopped", seconds=START_SECONDS)
 

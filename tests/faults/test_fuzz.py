@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from tests.faults.fuzz.planted import PLANTED
 from tests.faults.fuzz.register import ALL, HARNESSES
 from tests.faults.scale import SEED, TORTURE
 
-SECONDS = 600 if TORTURE else 1
+SECONDS, RUNS = (600, -1) if TORTURE else (int(os.environ.get("FUZZ_SECONDS", "1")), 20_000)
+"""The sample is bound by runs, so that a faster machine tries no more of a seed than another."""
 PLANTED_SECONDS = 60
 JOBS = 2
 FOUND_FAULT = 77
@@ -42,8 +44,9 @@ class Fuzzed:
         return f"SEED={SEED} {name}\n{self.log(name)[-3000:]}\n{inputs}"
 
 
-def run(folder: Path, names: list[str], *, seconds: int) -> Fuzzed:
-    command = [sys.executable, "-m", "tests.faults.fuzz.run", str(folder), str(seconds), str(SEED % 2**31), str(JOBS)]
+def run(folder: Path, names: list[str], *, seconds: int, runs: int = -1) -> Fuzzed:
+    how = [str(seconds), str(runs), str(SEED % 2**31), str(JOBS)]
+    command = [sys.executable, "-m", "tests.faults.fuzz.run", str(folder), *how]
     limit = 900 + 3 * seconds * len(names) / JOBS
     done = subprocess.run([*command, *names], cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -52,7 +55,7 @@ def run(folder: Path, names: list[str], *, seconds: int) -> Fuzzed:
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Fuzzed]:
-    found = run(tmp_path_factory.mktemp("fuzz"), list(HARNESSES), seconds=SECONDS)
+    found = run(tmp_path_factory.mktemp("fuzz"), list(HARNESSES), seconds=SECONDS, runs=RUNS)
     yield found
     capture = request.config.pluginmanager.getplugin("capturemanager")
     total = sum(found.runs(name) for name in HARNESSES)

@@ -27,7 +27,7 @@ LIBRARIES = (can_ada, cryptography, http_message_signatures, http_sf, pydantic, 
 
 
 def main() -> None:
-    folder, seconds, seed, jobs, *names = sys.argv[1:]
+    folder, seconds, runs, seed, jobs, *names = sys.argv[1:]
     with atheris.instrument_imports(include=["receiver", "adapters", "tests.faults.fuzz.planted"]):
         from tests.faults.fuzz.register import ALL  # noqa: PLC0415 - instrumented as it is imported
     codes: dict[str, int] = {}
@@ -39,13 +39,13 @@ def main() -> None:
         if name:
             child = os.fork()
             if child == 0:
-                fuzz(ALL[name], Path(folder), seconds, seed)
+                fuzz(ALL[name], Path(folder), seconds, runs, seed)
             running[child] = name
     sys.stdout.write(json.dumps(codes))
 
 
-def fuzz(check: Harness, folder: Path, seconds: str, seed: str) -> None:
-    """Never returns: libFuzzer ends the process."""
+def fuzz(check: Harness, folder: Path, seconds: str, runs: str, seed: str) -> None:
+    """Never returns: libFuzzer ends the process, after so many seconds or runs, whichever comes first."""
     name = check.name
     corpus = folder / name
     corpus.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,8 @@ def fuzz(check: Harness, folder: Path, seconds: str, seed: str) -> None:
     log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    options = [f"-max_total_time={seconds}", f"-seed={seed}", "-timeout=60", "-rss_limit_mb=1024", "-max_len=4096"]
+    options = [f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}", "-timeout=60", "-rss_limit_mb=1024"]
+    options += ["-max_len=4096"]
     options += [f"-artifact_prefix={folder}/{name}-", "-print_final_stats=1", "-close_fd_mask=0"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], lambda data: check(bytes(data)))
     atheris.Fuzz()
