@@ -112,3 +112,9 @@ def test_lock_files_hold_hashes_and_no_host() -> None:
         assert "index" not in text
         pinned = re.findall(r"^[a-z0-9._-]+==", text, re.MULTILINE)
         assert len(pinned) == len(re.findall(r"^[a-z0-9._-]+==\S+ \\\n    --hash=sha256:", text, re.MULTILINE))
+
+
+def test_promises_name_tests_that_exist() -> None:
+    named = re.findall(r"`((?:tests|adapters)/[a-z0-9_/.]+\.py)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 15
+    assert [path for path in named if not (ROOT / path).exists()] == []
