@@ -24,6 +24,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import and_, or_
 
+from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.ids import new_id
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.engine import runner
@@ -161,4 +162,9 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(Settings(**json.loads(sys.argv[1])))
+    try:
+        main(Settings(**json.loads(sys.argv[1])))
+    except StoreUnavailableError:
+        # The database is away as it starts: the supervisor starts it anew.
+        time.sleep(0.5)
+        os.execv(sys.executable, [sys.executable, "-m", "tests.faults.lease_worker", *sys.argv[1:]])
