@@ -93,7 +93,7 @@ def _state_from(data: dict[str, Any]) -> State:
     return State(
         ops={op_id: [_rule_from(rule) for rule in rules] for op_id, rules in data["ops"].items()},
         leaving={op_id: [_rule_from(rule) for rule in rules] for op_id, rules in data["leaving"].items()},
-        spent=list(data["spent"]),
+        spent=list(data.get("spent", ())),
         applied=list(data["applied"]),
         generation=int(data["generation"]),
         sha256=str(data["sha256"]),

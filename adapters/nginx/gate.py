@@ -123,8 +123,8 @@ class NginxGate(GateAdapter):
         with self._applying:
             before = read_or_empty(self._map_file)
             with self._book.changing() as state:
-                if present and op_id not in state.ops:
-                    raise Retryable("nginx refused a rule that was added together with this one; try again")
+                if present != (op_id in state.ops):
+                    raise Retryable("nginx refused a rule that was changed together with this one; try again")
                 if (op_id in state.applied) == present and state.is_live(before):
                     return
                 body = body_of(state.rules())

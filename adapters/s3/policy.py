@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from adapters.contract import AdapterError, Changed, NotFound, Retryable, Unsupported
+from adapters.s3.settings import S3Settings
 from adapters.s3.wire import Wire
 
 Statement = Mapping[str, Any]
@@ -30,6 +31,16 @@ WILD = frozenset("*?$")
 def sid(op_id: str) -> str:
     """A Sid takes letters and digits only."""
     return SID + hashlib.sha256(op_id.encode()).hexdigest()[:32]
+
+
+def exemptions(settings: S3Settings) -> tuple[Statement, ...]:
+    """How a statement may leave out the host itself, the best first; the last leaves out nobody."""
+    found: list[Statement] = []
+    if settings.host_username:
+        found.append({"StringNotEquals": {"aws:username": settings.host_username}})
+    if settings.host_principal_arn:
+        found.append({"ArnNotEquals": {"aws:PrincipalArn": settings.host_principal_arn}})
+    return (*found, {})
 
 
 def deny_key(op_id: str, bucket: str, key: str, exempt: Statement) -> Statement:

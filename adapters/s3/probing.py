@@ -13,7 +13,7 @@ from adapters.s3.attributes import tags_of
 from adapters.s3.doors import Doors
 from adapters.s3.erasing import Eraser
 from adapters.s3.listing import Stored, list_key, versioned
-from adapters.s3.policy import TAG_KEY, TAG_VALUE, Policy, Statement, deny_key, deny_tagged, sid
+from adapters.s3.policy import TAG_KEY, TAG_VALUE, Policy, Statement, deny_key, deny_tagged, exemptions, sid
 from adapters.s3.record import delete_all
 from adapters.s3.wire import Refused, Wire
 
@@ -57,7 +57,7 @@ class Prober:
             ignored = self._ignored(key, stored)
             return Proof(
                 rungs=tuple(name for name, word in words.items() if not word),
-                exempt=exempt if exempt is not None else next(iter(self._candidates())),
+                exempt=exempt if exempt is not None else exemptions(self._settings)[0],
                 holds=self._holds(key, stored),
                 quarantine_closed=closed,
                 quarantine_unchecked="customer" not in self._wire.askers,
@@ -93,19 +93,12 @@ class Prober:
     def _held(self, key: str) -> str:
         return f"{self._settings.quarantine_prefix}probe/{key.rpartition('/')[2]}"
 
-    def _candidates(self) -> Iterator[Statement]:
-        if self._settings.host_username:
-            yield {"StringNotEquals": {"aws:username": self._settings.host_username}}
-        if self._settings.host_principal_arn:
-            yield {"ArnNotEquals": {"aws:PrincipalArn": self._settings.host_principal_arn}}
-        yield {}
-
     def _exempt(self, key: str, stored: Stored, readers: tuple[str, ...]) -> tuple[Statement | None, str]:
         """The first exemption under which the host reads and nobody else does."""
         if not any("as customer" in door for door in readers):
             return None, "no customer account is set that can read the scratch object, so a deny cannot be proved"
         word = "no exemption of the host works"
-        for exempt in self._candidates():
+        for exempt in exemptions(self._settings):
             try:
                 self._policy.add(deny_key(f"probe {key}", self._settings.bucket, key, exempt))
             except (Denied, Unsupported, Refused) as exc:

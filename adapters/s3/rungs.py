@@ -10,7 +10,7 @@ from adapters.contract import NotFound, Unsupported
 from adapters.s3.attributes import put_tags, tags_of
 from adapters.s3.erasing import Eraser
 from adapters.s3.listing import key_of, list_key
-from adapters.s3.policy import TAG_KEY, TAG_VALUE, WILD, Policy, Statement, deny_key, deny_tagged, sid
+from adapters.s3.policy import TAG_KEY, TAG_VALUE, WILD, Policy, Statement, deny_key, deny_tagged, exemptions, sid
 from adapters.s3.record import Record, Taken
 from adapters.s3.wire import Wire
 
@@ -63,7 +63,10 @@ class PolicyRung(Rung):
         return record
 
     def holding(self, record: Record) -> tuple[Taken, ...]:
-        return record.taken if self._policy.holds(self._statement(record)) else ()
+        # Under whichever exemption it was put in force: another probe may have chosen another one since.
+        settings = self._wire.settings
+        statements = (deny_key(record.op_id, settings.bucket, key_of(record.ref), e) for e in exemptions(settings))
+        return record.taken if any(self._policy.holds(statement) for statement in statements) else ()
 
     def _statement(self, record: Record) -> Statement:
         return deny_key(record.op_id, self._wire.settings.bucket, key_of(record.ref), self._exempt())
@@ -102,7 +105,7 @@ class TagRung(Rung):
         return replace(record, uploads_aborted=record.uploads_aborted + aborted)
 
     def holding(self, record: Record) -> tuple[Taken, ...]:
-        if not self._policy.holds(deny_tagged(self._bucket, self._exempt())):
+        if not any(self._policy.holds(deny_tagged(self._bucket, e)) for e in exemptions(self._wire.settings)):
             return ()
         key = key_of(record.ref)
         there = {stored.pin for stored in list_key(self._wire, self._bucket, key).versions}

@@ -106,7 +106,8 @@ class _Link:
         if answer.status in _NOT_NOW:
             # Whoever says so: Varnish, or what limits the rate in front of it.
             wait_seconds = retry_after_seconds(dict(answer.getheaders()))
-            self._patience.told(wait_seconds)
+            if answer.getheader("Via") is None:  # what was passed on speaks for one customer's origin, not for Varnish
+                self._patience.told(wait_seconds)
             raise Retryable(f"Varnish says not now (status {answer.status})", after_seconds=wait_seconds)
         # Varnish marks what it answers by itself; what it passes on carries the origin's Server and a Via.
         own = answer.getheader("Server") == "Varnish" or (

@@ -113,8 +113,8 @@ def _ask_release(case: CaseView, *, actor: str, needs: int, now: int) -> Insert:
         "needs": needs,
         "approvals": [],
         "expires_at": None,
-        # On the clock of the acts, with which it is compared.
-        "created_at": now,
+        # It speaks of the case as it was read, so it is never older than that, whoever's clock is ahead.
+        "created_at": max(now, _changed_at(case)),
     }
     return Insert(table=Table.DECISION, values=values)
 
@@ -275,6 +275,10 @@ def _past_undo(view: CaseView) -> bool:
 
 def _releases(view: CaseView) -> list[DecisionRow]:
     """Requests made after the last block or deny and after the last notice: they speak of the case as it is."""
+    return [d for d in view.decisions if d.kind == "release" and d.created_at >= _changed_at(view)]
+
+
+def _changed_at(view: CaseView) -> int:
+    """When it was last notified or acted on, by the clock of whoever wrote that."""
     since = [act.begun_at for act in view.acts if act.kind in ("block", "deny") and act.result != "undone"]
-    since += [claim.notice.created_at for claim in view.claims]
-    return [d for d in view.decisions if d.kind == "release" and d.created_at >= max(since, default=0)]
+    return max([*since, *(claim.notice.created_at for claim in view.claims)], default=0)

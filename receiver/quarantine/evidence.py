@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.contract import FreezeReceipt, Pin, RemoveReceipt, to_json
@@ -227,6 +227,13 @@ def removal_changed(
         raise ValueError("only a removal that failed comes here")
     block = next(act for act in view.acts if act.op_id == bad.act.intent["block"])
     rest = [act for act in pending(view, Track.EVIDENCE) if act.op_id not in {one.act.op_id for one, _ in done}]
+    known = {seal.pin for seal in view.seals}
+    if block != last_block(view) or all(pin.value in known for pin in pins):
+        words = "what is held is not what was sealed, and the store shows nothing else to seal; it was not removed"
+        halt = stuck(replace(view.evidence, state=Evidence.SEAL), f"{words}: {bad.error}", now=ctx.now)
+        note = ctx.note("evidence.changed", op_id=bad.act.op_id)
+        ends = Outcome(changes=tuple(failed(act, bad.error, now=ctx.now) for act in rest), notes=(note,))
+        return halt.plus(_removed_rows(ctx, done)).plus(ends)
     words = "what is held changed after it was sealed; it was not removed, and is sealed again"
     retry = try_again(view.evidence, f"{words}: {bad.error}", now=ctx.now, state=Evidence.SEAL)
     again = Outcome(

@@ -50,7 +50,8 @@ def evidence(work: WorkRow, tools: Tools) -> Step:
     same_lease(work, view.evidence)
     ctx = Context(view=view, now=tools.now(), policy=tools.policy)
     wanted = want(view, now=ctx.now, keep_up_decide_minutes=tools.policy.keep_up_decide_minutes)
-    pause = paused(view.evidence, pause_scopes(view), tools)
+    # A stuck row waits for a person anyway, and where it stood must not be forgotten.
+    pause = None if view.evidence.state == Evidence.STUCK else paused(view.evidence, pause_scopes(view), tools)
     if pause is not None:
         return Step(outcome=pause)
     try:
@@ -207,7 +208,11 @@ def _remove(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
         try:
             done.append(_remove_one(act, view, tools))
         except Changed as exc:
-            return decide.removal_changed(ctx, done, Done(act=act, error=exc), _new_pins(view, tools))
+            seen = store_of(view, tools).observe(ref_of(view))
+            pins = seen.pins if seen.presence is Presence.BLOCKED else ()
+            return decide.removal_changed(ctx, done, Done(act=act, error=exc), pins)
+    if not done:
+        raise ValueError("a removal has its intents before it begins")
     return decide.removed(ctx, done)
 
 

@@ -42,15 +42,14 @@ def perform_all(acts: Sequence[ActRow], view: CaseView, tools: Tools, *, wait_fo
     A deny whose gate has not answered by then stays pending where nobody waits for it; the next step takes the answer.
     """
     denies = [act for act in acts if act.kind == "deny"]
-    epoch = view.exposure.epoch
     for deny in denies:
-        tools.beside.begin((deny.op_id, epoch), partial(perform, deny, view, tools))
+        tools.beside.begin(deny.op_id, partial(perform, deny, view, tools))
     done: list[Done] = []
     for act in acts:
         if act.kind == "deny" or any(one.error is not None for one in done):
             continue
         done.append(perform(act, view, tools))
-    answers = [tools.beside.take((deny.op_id, epoch), wait=wait_for_gates) for deny in denies]
+    answers = [tools.beside.take(deny.op_id, wait=wait_for_gates) for deny in denies]
     return [*(answer for answer in answers if answer is not None), *done]
 
 

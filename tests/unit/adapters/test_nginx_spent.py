@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,11 @@ def test_spent_operations_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         with kept.changing() as state:
             state.spend(f"op-{number}")
     assert kept.load().spent == ["op-3", "op-1", "op-4"]
+
+
+def test_book_of_an_older_version_is_read(tmp_path: Path) -> None:
+    gate(tmp_path).deny([TARGET], "op-1")
+    path = tmp_path / "deny.conf.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "spent"}))
+    gate(tmp_path).allow(RECEIPT)
+    assert gate(tmp_path).state(RECEIPT) is GateStatus.OPEN
