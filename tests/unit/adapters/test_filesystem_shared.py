@@ -1,4 +1,4 @@
-"""One file under several blocks or customers: each gives back what stood before the first, and none lets another's go."""
+"""One file under several blocks or customers: each gets back what stood before the first; none lets another's go."""
 
 from __future__ import annotations
 
