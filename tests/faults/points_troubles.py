@@ -96,11 +96,25 @@ def held_in_place(stage: Stage) -> None:
 @story(N_1=["removed"], policy={"remove_after_days": 1})
 def removal_finds_it_changed(stage: Stage) -> None:
     down(stage)
+    (block,) = stage.world.store.store.blocks.values()
+    block.taken.frozen = False
+    stage.world.store.store._write(block.taken, SECOND)
+    stage.later(days=1, hours=2)
+    stage.work()
+    stage.later(days=2)
+    stage.work()
+    stage.later(days=1)
+    stage.work()
+
+
+@story(N_1=["removed"], policy={"remove_after_days": 1})
+def removal_is_refused_as_changed(stage: Stage) -> None:
+    down(stage)
     stage.world.raises["store.remove"] = Changed("other bytes")
     stage.later(days=1, hours=2)
     stage.work()
     stage.world.raises.clear()
-    stage.later(days=1)
+    stage.person("ann", "retry", "N-1")
     stage.work()
     stage.later(days=1)
     stage.work()
