@@ -162,10 +162,14 @@ class Recording:
         sound = _durable(events)
         disk = {place: node.copy() for place, node in (self.before | self.made).items()}
         last = max((n for n, e in enumerate(events) if n not in sound and isinstance(e, Write) and e.data), default=-1)
+        reached = False
         for n, event in enumerate(events):
             if mode == "torn" and n == last and isinstance(event, Write):
                 _tear(disk, event, dice)
-            elif mode in ("all", "torn") or n in sound or (mode != "synced" and dice.random() < 0.5):
+                continue
+            by_chance = mode != "synced" and (reached if _ends_move(events, n) else dice.random() < 0.5)
+            reached = mode in ("all", "torn") or n in sound or by_chance
+            if reached:
                 apply(disk, event)
         said = [event for event in events if isinstance(event, Say)]
         return State(disk=disk, said=said)
@@ -184,6 +188,18 @@ def _durable(events: Sequence[Event]) -> set[int]:
             case _:
                 sound.add(n)
     return sound
+
+
+def _ends_move(events: Sequence[Event], n: int) -> bool:
+    """The old name's end of a move to another folder: of itself no file system loses the one without making the other.
+
+    Where somebody syncs the old folder alone the two may part all the same: that is left to what was synced.
+    """
+    before, event = events[n - 1] if n else None, events[n]
+    if not isinstance(before, Names) or not isinstance(event, Names) or before.folder == event.folder:
+        return False
+    made = any(file is not None for _, file in before.changes)
+    return made and all(file is None for _, file in event.changes)
 
 
 def _tear(disk: Disk, event: Write, dice: random.Random) -> None:
