@@ -1,6 +1,7 @@
 """The worker's end: adapters that ask the agent. Safe to use from many threads."""
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -79,7 +80,9 @@ class Link:
         while True:
             connection, fresh = self._take()
             try:
-                protocol.send_json(connection, request)
+                # An agent that refuses the connection as such says so and hangs up, maybe before it heard us.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    protocol.send_json(connection, request)
                 answer = protocol.receive_json(connection)
             except (OSError, protocol.ProtocolError) as exc:
                 connection.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import Any
 
 from adapters.contract import (
     BlockReceipt,
@@ -18,16 +17,7 @@ from adapters.contract import (
     Unsupported,
 )
 from adapters.filesystem import facts, syscalls
-from adapters.filesystem.record import (
-    Held,
-    Operation,
-    Record,
-    inode_name,
-    note_name,
-    operation,
-    operations_on,
-    peek,
-)
+from adapters.filesystem.record import Held, Operation, Record, note_name, operation
 from adapters.filesystem.store import OTHER_MOUNT, Directories, folders_above, take
 from adapters.filesystem.telling import Rest, doors_of, residual_of
 from adapters.filesystem.walk import (
@@ -85,7 +75,6 @@ def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation
             if not observation.pins:
                 raise
             raise Changed("something else stands there than what was observed; look again") from exc
-        note_name(where.quarantine_fd, inode_name(record.inode), op.op_id)
         for path in {ref.locator, *(held.path for held in record.names)}:
             note_name(where.quarantine_fd, path, op.op_id)
         op.save(record)
@@ -104,7 +93,7 @@ def _plan(where: Directories, ref: Ref, observation: Observation, op_id: str) ->
         _check_observed(fd, found, observation)
         if found.st_dev != os.fstat(where.quarantine_fd).st_dev:
             raise Unsupported(OTHER_MOUNT)
-        attributes = _as_it_was(where, fd, found)
+        attributes = facts.attributes_of(fd, found)
     others = [
         other.locator
         for other in observation.other_names
@@ -121,18 +110,6 @@ def _plan(where: Directories, ref: Ref, observation: Observation, op_id: str) ->
         links=[{"at": at, "to": to} for at, to in place.links],
         names=[_held(where, path, number) for number, path in enumerate([place.path, *others])],
     )
-
-
-def _as_it_was(where: Directories, fd: int, found: os.stat_result) -> dict[str, Any]:
-    """What an undo gives back: where an earlier block of ours dressed the file, what stood before that one."""
-    now = facts.attributes_of(fd, found)
-    for op_id in operations_on(where.quarantine_fd, inode_name(found.st_ino)):
-        earlier = peek(where.quarantine_fd, op_id)
-        if earlier is None or not earlier.is_inode(found) or not facts.born_as(fd, earlier.attributes):
-            continue
-        if earlier.state in ("intent", "blocked", "unblocking"):
-            return {**earlier.attributes, "nlink": now["nlink"], "ctime_ns": now["ctime_ns"]}
-    return now
 
 
 def _require_one_mount(where: Directories, place: Place) -> None:
@@ -210,24 +187,21 @@ def _close_in(
     closed = False
     for tries_left in reversed(range(MAX_ROUNDS)):
         rest = _take_further(where, op, record, fd, observation)
+        too_many = len(record.names) >= MAX_NAMES and rest.left > 0
+        if too_many and rest.all_ours and not closed:
+            syscalls.change_flags(fd, drop=syscalls.IMMUTABLE)
+            closed = syscalls.close_to_all(fd)
         frozen = syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
         # Writing back now makes the kernel refuse the next write through memory the customer has mapped.
         syscalls.sync(fd)
         left = _left(fd, record)
         if left == 0 or closed or (left <= rest.left and not rest.all_ours) or tries_left == 0:
             break
-        # From an immutable file nobody makes further names, nor moves those it has: only now can one be sure whose they
-        # are. From a file that is not his own the customer makes none either.
-        ours = _all_ours(where, record, fd, left)
+        # A name was added while we looked. From an immutable file nobody makes further names, nor moves those it has;
+        # from a file that is not his own the customer makes none either.
         syscalls.change_flags(fd, drop=syscalls.IMMUTABLE)
-        closed = ours and syscalls.close_to_all(fd)
+        closed = rest.all_ours and syscalls.close_to_all(fd)
     return frozen, closed, Rest(_left(fd, record), rest.searched, rest.all_ours)
-
-
-def _all_ours(where: Directories, record: Record, fd: int, left: int) -> bool:
-    search = OtherNames()
-    search.find(where.root_fd, record.ref, os.fstat(fd), left)
-    return search.seen_in_scope >= left
 
 
 def _left(fd: int, record: Record) -> int:

@@ -19,8 +19,6 @@ def restore_owner(fd: int, known: dict[str, Any]) -> list[str]:
             os.fchown(fd, known["uid"], known["gid"])
         if stat.S_IMODE(os.fstat(fd).st_mode) != known["mode"]:
             os.fchmod(fd, known["mode"])
-        if stat.S_IMODE(os.fstat(fd).st_mode) != known["mode"]:  # without CAP_FSETID the kernel drops set-group-ID
-            losses.append("the set-group-ID bit could not be put back")
     except PermissionError:
         losses.append("owner or mode could not be put back")
     if not _restore_xattrs(fd, known["xattrs"]):

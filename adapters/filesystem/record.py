@@ -184,21 +184,6 @@ def operations_on(quarantine_fd: int, path: bytes) -> list[str]:
         return []
 
 
-def inode_name(number: int) -> bytes:
-    """Stands among the names for the file itself; no path holds a NUL."""
-    return b"\0inode %d" % number
-
-
-def peek(quarantine_fd: int, op_id: str) -> Optional[Record]:
-    """Read a record without its lock, which another operation's owner must never wait for: it is replaced whole."""
-    try:
-        fd = syscalls.open_directory(os.fsencode(op_id), dir_fd=quarantine_fd)
-    except FileNotFoundError:
-        return None
-    with opened(fd):
-        return Operation(quarantine_fd, fd, op_id).load()
-
-
 def _key(path: bytes) -> bytes:
     return hashlib.sha256(path).hexdigest().encode("ascii")
 

@@ -23,7 +23,7 @@ from adapters.contract import (
 )
 from adapters.filesystem import facts, syscalls
 from adapters.filesystem.dressing import restore_owner, restore_times_and_flags
-from adapters.filesystem.record import Held, Operation, Record, inode_name, operation, operations_on, peek
+from adapters.filesystem.record import Held, Operation, Record, operation
 from adapters.filesystem.store import GUARDED, Directories, settle_folder, unguarded
 from adapters.filesystem.walk import open_file, open_folder, open_parent, opened
 
@@ -57,13 +57,12 @@ def unblock(where: Directories, ref: Ref, receipt: BlockReceipt) -> UnblockRecei
 
 def _put_back(where: Directories, op: Operation, record: Record) -> None:
     waiting = [held for held in record.names if _in_slot(op, record, held)]
-    record.losses, closed = [], False
+    record.losses = []
     try:
         for held in waiting:
             _check_free(where, record, held)
         fd = _open_held(where, op, record)
         with opened(fd):
-            closed = facts.closed_to_all(os.fstat(fd))
             if record.state != "unblocking":
                 record.state = "unblocking"
                 op.save(record)
@@ -73,11 +72,8 @@ def _put_back(where: Directories, op: Operation, record: Record) -> None:
             for held in reversed(waiting):
                 _return_name(where, op, record, held)
             restore_times_and_flags(fd, record.attributes)
-            if _held_by_another(where, record, fd):
-                syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
-                record.losses.append("another block holds the same file, so it stays read-only until that one ends")
     except Conflict:
-        _hold_again(op, record, closed=closed)
+        _hold_again(op, record)
         raise
     for held in record.names:
         if held not in waiting:
@@ -85,17 +81,6 @@ def _put_back(where: Directories, op: Operation, record: Record) -> None:
     op.sync()
     record.state = "unblocked"
     op.save(record)
-
-
-def _held_by_another(where: Directories, record: Record, fd: int) -> bool:
-    """Whether a neighbour's name of the same file is held too: what was promised for that one must stay true."""
-    found = os.fstat(fd)
-    for op_id in operations_on(where.quarantine_fd, inode_name(found.st_ino)):
-        other = peek(where.quarantine_fd, op_id) if op_id != record.op_id else None
-        held = other is not None and other.state in ("intent", "blocked") and other.is_inode(found)
-        if held and other is not None and facts.born_as(fd, other.attributes):
-            return True
-    return False
 
 
 def _in_slot(op: Operation, record: Record, held: Held) -> bool:
@@ -123,26 +108,9 @@ def _check_free(where: Directories, record: Record, held: Held) -> None:
             if not _free_or_back(parent_fd, record, held):
                 raise Conflict(TAKEN)
     except NotFound:
-        _check_makeable(where, record, held)  # the customer deleted the folder; it is made again
+        return  # the customer deleted the folder; it is made again
     except Changed as exc:
         raise Conflict(TAKEN) from exc
-
-
-def _check_makeable(where: Directories, record: Record, held: Held) -> None:
-    """Found out before the first name goes back, or a refusal would leave the file half up."""
-    parts = held.path.split(b"/")[:-1]
-    inside = len([part for part in record.scope.split(b"/") if part])
-    for depth in range(1, len(parts) + 1):
-        path = b"/".join(parts[:depth])
-        try:
-            os.close(open_folder(where.root_fd, path))
-        except NotFound as exc:
-            if depth <= inside:
-                raise Conflict("the customer's folder is gone; make it again first") from exc
-            with opened(open_parent(where.root_fd, path)) as above_fd:
-                if syscalls.stat_or_none(above_fd, parts[depth - 1]) is not None:
-                    raise Conflict(TAKEN) from exc
-            return
 
 
 def _free_or_back(parent_fd: int, record: Record, held: Held) -> bool:
@@ -208,13 +176,11 @@ def _make_parent(where: Directories, record: Record, held: Held) -> int:
         raise Conflict(TAKEN) from exc
 
 
-def _hold_again(op: Operation, record: Record, *, closed: bool) -> None:
+def _hold_again(op: Operation, record: Record) -> None:
     """A name was taken in the last moment: what still lies in quarantine is frozen again under the same pins."""
     if record.state != "unblocking" or not _in_slot(op, record, record.names[0]):
         return
     with opened(open_file(op.fd, os.fsencode(record.names[0].slot))) as fd:
-        if closed:
-            syscalls.close_to_all(fd)
         freeze_again(fd, record)
     record.state = "blocked"
     op.save(record)

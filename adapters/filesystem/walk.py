@@ -190,8 +190,6 @@ class OtherNames:
         self._until = time.monotonic() + seconds
         self.complete = True
         self.seen = self.seen_in_scope = 0
-        self._places: set[tuple[int, bytes]] = set()
-        """A folder moved about during the walk is met twice; its names count once."""
 
     def find(self, root_fd: int, ref: Ref, inode: os.stat_result, wanted: int) -> list[OtherName]:
         """Look until `wanted` names were found; of these return MAX_NAMES at most and count them all in `seen`.
@@ -218,33 +216,30 @@ class OtherNames:
         while waiting:
             folder = waiting.pop()
             waiting_bytes -= len(folder)
-            above, entries = self._list(root_fd, folder)
-            for name, is_folder, number in entries:
+            for name, is_folder, number in self._list(root_fd, folder):
                 path = folder + b"/" + name if folder else name
                 if is_folder:
                     if path != skip:
                         waiting.append(path)
                         waiting_bytes += len(path)
-                elif number == inode.st_ino and (above, name) not in self._places and self._is(root_fd, path, inode):
-                    self._places.add((above, name))
+                elif number == inode.st_ino and self._is(root_fd, path, inode):
                     yield path
                 self._entries_left -= 1
                 if self._entries_left <= 0 or time.monotonic() > self._until or waiting_bytes > WALK_WAITING_BYTES:
                     self.complete = False
                     return
 
-    def _list(self, root_fd: int, folder: bytes) -> tuple[int, list[tuple[bytes, bool, int]]]:
-        """The folder's own inode number; name, whether it is a folder, and inode number of each entry."""
+    def _list(self, root_fd: int, folder: bytes) -> list[tuple[bytes, bool, int]]:
+        """Name, whether it is a folder, and inode number of each entry."""
         try:
             fd = syscalls.open_quietly(root_fd, folder or b".", os.O_RDONLY | os.O_DIRECTORY, one_mount=True)
         except OSError as exc:
             # Deeper than a path can say; or the agent may not look. Else it went away, or became a link, meanwhile.
             self.complete = self.complete and exc.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
-            return 0, []
+            return []
         with opened(fd), os.scandir(fd) as entries:
             some = itertools.islice(entries, self._entries_left + 1)
-            found = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False), e.inode()) for e in some]
-            return os.fstat(fd).st_ino, found
+            return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False), e.inode()) for e in some]
 
     def _is(self, root_fd: int, path: bytes, inode: os.stat_result) -> bool:
         with contextlib.suppress(OSError):
