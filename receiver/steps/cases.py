@@ -162,22 +162,19 @@ class CaseWriter:
             acts = deny_intents(view, now=self._tools.now())
         if exposure.state == Exposure.BLOCK and seen is not None:
             acts += block_intents(view, seen, now=self._tools.now())
-        notes = [
-            LedgerNote(
-                kind="case.opened", subject=row.id, actor="worker", detail={"code": row.code, "adapter": row.adapter}
-            )
-        ]
-        if down:
-            notes.append(
-                LedgerNote(
-                    kind="exposure.wanted", subject=row.id, actor="worker", detail={"code": row.code, "round": 1}
-                )
-            )
         self._leased.append(exposure)
         return Outcome(
             changes=(self._case_insert(row), *changes, _work_insert(exposure), _work_insert(evidence), *acts),
-            notes=tuple(notes),
+            notes=self._opening_notes(row, down=down),
         )
+
+    def _opening_notes(self, row: CaseRow, *, down: bool) -> tuple[LedgerNote, ...]:
+        opened = {"code": row.code, "adapter": row.adapter}
+        notes = (LedgerNote(kind="case.opened", subject=row.id, actor="worker", detail=opened),)
+        if not down:
+            return notes
+        wanted = {"code": row.code, "round": 1}
+        return (*notes, LedgerNote(kind="exposure.wanted", subject=row.id, actor="worker", detail=wanted))
 
     def _act(self) -> Act:
         return Act(self._view.notice.handling.get("act", "remove"))
