@@ -70,7 +70,7 @@ class Database:
             Failure.AWAY: StoreUnavailableError(
                 "the database cannot be reached or cannot write now; try again later, and see its log and free space"
             ),
-            Failure.DEADLOCK: DeadlockError("two transactions waited for each other; the same again will do"),
+            Failure.DEADLOCK: DeadlockError("other transactions held the rows for too long; the same again will do"),
             Failure.BROKEN: StoreBrokenError(_BROKEN),
             Failure.FORBIDDEN: ForbiddenError(
                 "the database refuses this to the role of this process; see `takedown-receiver db grants`"

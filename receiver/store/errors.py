@@ -17,7 +17,7 @@ __all__ = [
 
 
 class DeadlockError(StoreUnavailableError):
-    """Two transactions waited for each other; nothing was written, the same again will do."""
+    """Others held the rows, or waited for ours; nothing was written, the same again will do."""
 
 
 class ForbiddenError(ReceiverError):

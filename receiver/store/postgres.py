@@ -34,10 +34,11 @@ _POOL_SIZE = 8
 _POOL_OVERFLOW = 24
 _POOL_SECONDS = 5.0
 _LIMITS = (
-    "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
-    # A worker that is frozen or cut off in the middle of a transaction keeps its rows locked, which nobody can claim
-    # then. This is shorter than a lease, so that it delays no takeover.
-    " -c idle_in_transaction_session_timeout=5000"
+    "-c statement_timeout=30000 -c timezone=UTC"
+    # A worker that is frozen or cut off in the middle of a transaction keeps its rows locked, and one that waited for
+    # such a row then is next to hold it. Both times together are shorter than a lease without a heartbeat's pause, so
+    # that whatever a dead worker kept is free before anybody may take over: whoever lives tries again meanwhile.
+    " -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
     # And what the server has sent to a machine that vanished is given up as soon.
     " -c tcp_user_timeout=10000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 )
@@ -57,6 +58,11 @@ _AWAY = (
     psycopg.errors.ReadOnlySqlTransaction,
     # The server ended it while we were frozen or cut off; the driver takes that for an error inside the server.
     psycopg.errors.IdleInTransactionSessionTimeout,
+)
+_AGAIN = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
 )
 
 
@@ -127,7 +133,7 @@ class PostgresBackend:
             conn.execute(self.for_update(select(column).where(column.in_(sorted(keys))).order_by(column)))
 
     def classify(self, error: BaseException, *, writing: bool) -> Failure:  # noqa: ARG002 - the server sees to its disk
-        if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+        if isinstance(error, _AGAIN):
             return Failure.DEADLOCK
         if isinstance(error, psycopg.errors.UniqueViolation):
             return Failure.CONFLICT

@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import OperationalError
 
+from receiver.store.queue import ALIVE_MICROS
 from tests.faults.lease_stand import Ground, Held, Site
 
+HOLDERS = """
+    SELECT track, subject, owner, epoch, EXISTS (
+        SELECT 1 FROM worker WHERE worker.id = owner
+        AND seen_at > extract(epoch FROM clock_timestamp()) * 1000000 - :alive)
+    FROM work WHERE subject = ANY(:s)
+"""
 TICK_SECONDS = 0.2
 QUESTION_SECONDS = 0.05
 SETTLED_SECONDS = 0.3
@@ -44,6 +51,8 @@ class Chaos:
     sent: int = 0
     met: Counter[str] = field(default_factory=Counter)
     takeovers: list[tuple[float, str]] = field(default_factory=list)
+    came_back: int = 0
+    """Rows whose own worker was back, with a lease as good as new, before another had claimed them."""
     left: list[tuple[str, Held]] = field(default_factory=list)
     """Rows that lay too long."""
     active: dict[int, Fault] = field(default_factory=dict)
@@ -147,20 +156,25 @@ class Chaos:
         subjects = sorted({subject for fault in self.waiting for _, subject in fault.rows})
         found = {}
         if subjects:
-            rows = self.site.rows("SELECT track, subject, owner, epoch FROM work WHERE subject = ANY(:s)", s=subjects)
-            found = {(track, subject): (owner, epoch) for track, subject, owner, epoch in rows}
+            rows = self.site.rows(HOLDERS, s=subjects, alive=ALIVE_MICROS)
+            found = {(track, subject): seen for track, subject, *seen in rows}
         for fault in self.waiting:
             for key, epoch in list(fault.rows.items()):
                 self._look_at_row(fault, key, epoch, *found[key])
         self.waiting = [fault for fault in self.waiting if fault.rows]
 
-    def _look_at_row(self, fault: Fault, key: tuple[str, str], held: int, owner: str | None, epoch: int) -> None:
+    def _look_at_row(
+        self, fault: Fault, key: tuple[str, str], held: int, owner: str | None, epoch: int, alive: bool
+    ) -> None:
         took = self._seconds_since(fault.at)
         if epoch > held:
             self.takeovers.append((took, fault.kind))
         elif owner is None:
             # Its last commit was on the way already: nothing was left to take over.
             pass
+        elif alive and fault not in self.active.values():
+            # Not lost any more. If it is lost again, that is another fault's row.
+            self.came_back += 1
         elif took > 60:
             self.left.append((fault.kind, (*key, held)))
         else:
@@ -179,7 +193,7 @@ class Chaos:
         shown = ", ".join(f"{name} {times[int((len(times) - 1) * part)]:.1f}" for name, part in PARTS) if times else "-"
         lost = sum(end - begin for begin, end in self.away)
         what = f"seed {self.seed}: {self.sent} notices, {dict(self.met)}; {len(times)} takeovers in s: {shown}"
-        return f"{what}; {lost:.1f} s without database or machine"
+        return f"{what}; {self.came_back} rows kept by workers that came back; {lost:.1f} s without database or machine"
 
 
 PARTS = (("least", 0.0), ("median", 0.5), ("p90", 0.9), ("most", 1.0))

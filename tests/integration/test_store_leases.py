@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.status import PRIORITY, Track
+from receiver.engine.worker import HEARTBEAT_SECONDS
 from receiver.store import postgres_session
 from receiver.store.queue import ALIVE_MICROS
 from tests.doubles.databases import Database
@@ -34,6 +38,32 @@ def test_frozen_transaction_lets_its_rows_go(postgres_database: Database) -> Non
     conn.invalidate()
     conn.close()
     for store in (frozen, other):
+        store.close()
+
+
+def test_dead_waiter_lets_its_rows_go(postgres_database: Database) -> None:
+    """A worker that was stopped as it waited for a frozen one's row holds that row next, and nobody tells it to end."""
+    frozen, waiter, live = (postgres_database.open() for _ in range(3))
+    live.commit([Outcome(wakes=(Wake(track=Track.DELIVER, subject="n", state="go"),))])
+    row = text("SELECT 1 FROM work WHERE subject = 'n' FOR UPDATE")
+    conn = frozen._db.backend.writer.connect()
+    conn.execute(row)
+    behind = waiter._db.backend.writer.connect()
+
+    def wait_behind() -> None:
+        with contextlib.suppress(OperationalError):
+            behind.execute(row)
+
+    thread = threading.Thread(target=wait_behind)
+    thread.start()
+    began = time.monotonic()
+    live.commit([Outcome(wakes=(Wake(track=Track.DELIVER, subject="n", state="go"),))])
+    assert time.monotonic() - began < ALIVE_MICROS / 1_000_000 - HEARTBEAT_SECONDS
+    thread.join()
+    for one in (conn, behind):
+        one.invalidate()
+        one.close()
+    for store in (frozen, waiter, live):
         store.close()
 
 
