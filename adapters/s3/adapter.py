@@ -191,7 +191,7 @@ class S3Adapter(StorageAdapter):
             for record in standing.records
             if record.state == BLOCKED and mine & {taken.stored.pin for taken in record.taken}
         )
-        return self._records.save(
+        return self._records.create(
             Record(
                 op_id=op_id,
                 ref=ref,

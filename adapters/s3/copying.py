@@ -102,8 +102,12 @@ def _by_parts(wire: Wire, source: Source, target: Target) -> tuple[str, str]:
 
 def _look(wire: Wire, target: Target, version_id: str, size_bytes: int) -> tuple[str, str]:
     """The copy as it stands, since an answer of success is only words."""
-    head = wire.call("head_object", Bucket=target.bucket, Key=target.key, **versioned(version_id))
+    where = {"Bucket": target.bucket, "Key": target.key, **versioned(version_id)}
+    head = wire.call("head_object", **where)
     if int(head["ContentLength"]) != size_bytes:
+        if version_id:
+            # It is ours by its name, and would be taken for something new that stands in the way.
+            wire.call("delete_object", **where)
         raise Retryable("a copy of ours has not the size of its original")
     return str(head.get("VersionId", "")) or version_id, plain_etag(head.get("ETag"))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from adapters.contract import MAX_VERSIONS, Denied, Json, NotFound, Pin, Ref, Unsupported, Version
-from adapters.s3.wire import Wire
+from adapters.contract import MAX_VERSIONS, Denied, Json, NotFound, Pin, Ref, Retryable, Unsupported, Version
+from adapters.s3.wire import Answer, Wire
 
 NULL = "null"
 """The version id of an object that was stored without versioning; it is overwritten in place."""
@@ -126,25 +126,38 @@ def list_uploads(wire: Wire, bucket: str, key: str) -> tuple[str, ...] | None:
     return tuple(str(item["UploadId"]) for item in found if item["Key"] == key)
 
 
-def _pages(wire: Wire, bucket: str, key: str) -> Iterator[Any]:
-    after: dict[str, str] = {}
-    while True:
-        page = wire.call("list_object_versions", Bucket=bucket, Prefix=key, **after)
+def _pages(wire: Wire, bucket: str, key: str) -> Iterator[Answer]:
+    marks = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+    for page in pages(wire, "list_object_versions", marks, Bucket=bucket, Prefix=key):
         yield page
         # The exact key sorts before every longer one, so a page that ends beyond it holds all of it.
-        if not page.get("IsTruncated") or str(page.get("NextKeyMarker", "")) != key:
+        if str(page.get("NextKeyMarker", "")) != key:
             return
-        after = {"KeyMarker": key, "VersionIdMarker": str(page.get("NextVersionIdMarker", ""))}
 
 
 def _uploads(wire: Wire, bucket: str, key: str) -> Iterator[Any]:
+    marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+    for page in pages(wire, "list_multipart_uploads", marks, Bucket=bucket, Prefix=key):
+        yield from page.get("Uploads", ())
+        if str(page.get("NextKeyMarker", "")) != key:
+            return
+
+
+def pages(wire: Wire, operation: str, marks: Mapping[str, str], **params: Any) -> Iterator[Answer]:
+    """A listing page by page; `marks` says which member of a page is which parameter of the next request.
+
+    Raises Retryable when a page says that there is more behind the place where it began itself.
+    """
     after: dict[str, str] = {}
     while True:
-        page = wire.call("list_multipart_uploads", Bucket=bucket, Prefix=key, **after)
-        yield from page.get("Uploads", ())
-        if not page.get("IsTruncated") or str(page.get("NextKeyMarker", "")) != key:
+        page = wire.call(operation, **params, **after)
+        yield page
+        if not page.get("IsTruncated"):
             return
-        after = {"KeyMarker": key, "UploadIdMarker": str(page.get("NextUploadIdMarker", ""))}
+        further = {parameter: str(page.get(member, "")) for parameter, member in marks.items()}
+        if further == after:
+            raise Retryable("a listing of the store's does not end")
+        after = further
 
 
 def _stored(item: Any) -> Stored:

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from adapters.contract import (
     AdapterError,
     BlockReceipt,
+    Changed,
     Json,
     NotFound,
     Pin,
     Ref,
     Retryable,
+    Unsupported,
     from_json,
     to_json,
 )
-from adapters.s3.listing import Stored, held_pin, list_key, versioned
+from adapters.s3.listing import Stored, held_pin, list_key, pages, versioned
 from adapters.s3.wire import Wire
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
@@ -103,6 +105,24 @@ class Records:
         self._put(self._record_key(record.op_id), body)
         return record
 
+    def create(self, record: Record) -> Record:
+        """Write the first record of an operation, unless another worker wrote it meanwhile; returns what stands.
+
+        A worker that slept between looking and writing would else forget what its successor took. A server that
+        ignores the condition lets it: see README.md.
+        """
+        key, body = self._record_key(record.op_id), _encode(record)
+        try:
+            self._put(key, body, IfNoneMatch="*")
+        except Changed:
+            found = self.load(record.op_id)
+            if found is None:
+                raise Retryable("the quarantine says that a record of ours is there, and does not show it") from None
+            return found
+        except Unsupported:
+            self._put(key, body)
+        return record
+
     def index(self, record: Record) -> None:
         """Let `of_key` find it. Written after the record, which is what a worker that comes later needs first."""
         self._put(f"{self._names(record.ref)}{record.op_id}", b"{}")
@@ -140,19 +160,18 @@ class Records:
             raise Retryable("a record of ours came back cut off")
         return read
 
-    def _put(self, key: str, body: bytes) -> None:
-        self._wire.call("put_object", Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+    def _put(self, key: str, body: bytes, **condition: str) -> None:
+        self._wire.call(
+            "put_object", Bucket=self._bucket, Key=key, Body=body, ContentType="application/json", **condition
+        )
         if self._get(key) != body:
             raise Retryable("the quarantine did not keep a record of ours as it was written")
 
     def _list(self, prefix: str) -> Iterator[str]:
-        after: dict[str, str] = {}
-        while True:
-            page = self._wire.call("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **after)
+        marks = {"ContinuationToken": "NextContinuationToken"}
+        for page in pages(self._wire, "list_objects_v2", marks, Bucket=self._bucket, Prefix=prefix):
             yield from (str(item["Key"]) for item in page.get("Contents", ()))
-            if not page.get("IsTruncated"):
-                return
-            after = {"ContinuationToken": str(page["NextContinuationToken"])}
+
 
 
 def delete_all(wire: Wire, bucket: str, key: str) -> None:

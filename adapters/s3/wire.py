@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-import botocore.session  # type: ignore[import-untyped]  # botocore ships no types
+import botocore.session
 from botocore import UNSIGNED
-from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
-from botocore.config import Config  # type: ignore[import-untyped]  # as above
-from botocore.exceptions import (  # type: ignore[import-untyped]  # as above
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
@@ -25,7 +25,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # as above
     SSLError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.httpsession import URLLib3Session  # type: ignore[import-untyped]  # as above
+from botocore.httpsession import URLLib3Session
 
 from adapters.contract import AdapterError, Changed, Denied, NotFound, Retryable, Unsupported
 from adapters.http import Secret, read_secret

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from adapters.conformance.environment import Setting, proof_for, read_all
-from adapters.contract import AdapterError, Origin, Presence
+from adapters.contract import AdapterError, BlockReceipt, Origin, Presence
 from tests.conformance.s3_site import S3Environment, Site
 
 MOST_CALLS = 80
@@ -101,7 +102,7 @@ def bodies(setting: Setting, receipt: Any) -> list[bytes]:
     found = []
     for pin in receipt.pins:
         with setting.adapter.open(setting.ref, pin) as reader:
-            found.append(b"".join(iter(lambda reader=reader: reader.read(4096), b"")))
+            found.append(b"".join(iter(partial(reader.read, 4096), b"")))
     return found
 
 
@@ -152,3 +153,23 @@ def test_remove_finishes_after_any_crash(begin: Begin, step: int) -> None:
         return not crashed
 
     assert each_crash(begin, run, step) > 5
+
+
+def test_late_worker_blocks_nothing_again(s3_site: Site) -> None:
+    """One sleeps before it writes the first record; meanwhile another blocks, and the block is taken back."""
+    environment = S3Environment(s3_site, s3_site.settings("site-versions", ladder=("policy",), settle_seconds=0.0))
+    ref = environment.put(b"field.jpg", BODY)
+    late, prompt = environment.make(), environment.make()
+    seen = late.observe(ref)
+    done: list[BlockReceipt] = []
+
+    def before(operation: str, params: dict[str, Any]) -> None:
+        if operation == "put_object" and str(params["Key"]).endswith("record.json") and not done:
+            environment.on_call = lambda operation, params: None
+            done.append(prompt.block(ref, seen, "op-1"))
+            prompt.unblock(ref, done[0])
+
+    environment.on_call = before
+    assert late.block(ref, seen, "op-1") == done[0]
+    assert environment.public_get(ref) == (200, BODY)
+    environment.close()

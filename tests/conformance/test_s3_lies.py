@@ -24,6 +24,7 @@ class LyingS3(S3Environment, LyingEnvironment):
 
 
 class TestLiesWhileMoving(LyingStoreCases):
+    lies = tuple(LIES)
     bucket: ClassVar[str] = "site-versions"
     changes: ClassVar[Mapping[str, Any]] = {"ladder": ("move",)}
     gone = frozenset({403, 404})
