@@ -29,7 +29,9 @@ from adapters.filesystem.blocking import block
 from adapters.filesystem.probe import measure, probe
 from adapters.filesystem.reading import FileReader
 from adapters.filesystem.record import Operation, Record, operation, operations_on
-from adapters.filesystem.releasing import freeze_again, load, remove, still_pinned, unblock
+from adapters.filesystem.releasing import freeze_again, load, still_pinned, unblock
+from adapters.filesystem.removing import remove
+from adapters.filesystem.sharing import alone, held_by, links_of, sharers
 from adapters.filesystem.store import Directories, check_directories, directories
 from adapters.filesystem.walk import OtherNames, Place, open_file, open_parent, opened, resolve
 
@@ -120,7 +122,8 @@ class FilesystemAdapter(StorageAdapter):
                 self._freezes = seen.immutable and seen.stops_open_writers
             with operation(where.quarantine_fd, receipt.op_id) as op_or_none:
                 op, record = load(op_or_none, ref)
-                with opened(_open_slot(op, record)) as fd:
+                links = links_of(op, record)
+                with alone(where.quarantine_fd, record.inode, links), opened(_open_slot(op, record)) as fd:
                     known = list(record.pins)
                     frozen = freeze_again(fd, record)
                     if record.pins != known:
@@ -175,6 +178,9 @@ class FilesystemAdapter(StorageAdapter):
             with operation(where.quarantine_fd, receipt.op_id) as op:
                 record = op.load() if op is not None else None
                 held = _held_stat(op, record) if op is not None and record is not None else None
+                others = 0
+                if op is not None and record is not None and held is not None:
+                    others = _standing(op, record, held)
             doors = [ref.locator] if record is None else [ref.locator, *(h.path for h in record.names)]
             closed = held is not None and facts.closed_to_all(held)
             leaks: list[str] = []
@@ -186,8 +192,7 @@ class FilesystemAdapter(StorageAdapter):
                     leaks += [] if closed else ["the same file stands at one of its names again"]
                 elif now is not None:
                     return OriginState(origin=Origin.REPLACED, pin=facts.pin_of(now))
-            if held is not None and record is not None and not closed:
-                others = held.st_nlink - len(record.names)
+            if not closed:
                 leaks += [f"{others} other name(s) of the same file outside quarantine"] if others > 0 else []
         if leaks:
             return OriginState(origin=Origin.LEAKING, doors=tuple(dict.fromkeys(leaks)))
@@ -225,6 +230,15 @@ def _is_blocked_file(
 def _held_stat(op: Operation, record: Record) -> Optional[os.stat_result]:
     found = syscalls.stat_or_none(op.fd, os.fsencode(record.names[0].slot)) if record.names else None
     return found if found is not None and record.is_inode(found) else None
+
+
+def _standing(op: Operation, record: Record, found: os.stat_result) -> int:
+    """Names of the held file that no block holds."""
+    others = found.st_nlink - op.count_held(record)
+    if others <= 0:
+        return 0
+    with opened(_open_slot(op, record)) as fd:
+        return others - held_by(sharers(op.quarantine_fd, record.op_id, fd))
 
 
 def _open_slot(op: Operation, record: Record) -> int:

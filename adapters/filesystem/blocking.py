@@ -17,7 +17,9 @@ from adapters.contract import (
     Unsupported,
 )
 from adapters.filesystem import facts, syscalls
-from adapters.filesystem.record import Held, Operation, Record, note_name, operation
+from adapters.filesystem.closing import close, freeze, is_closed, open_again, standing
+from adapters.filesystem.record import Held, Operation, Record, note_inode, note_name, operation
+from adapters.filesystem.sharing import alone, as_it_was, sharers
 from adapters.filesystem.store import OTHER_MOUNT, Directories, folders_above, take
 from adapters.filesystem.telling import Rest, doors_of, residual_of
 from adapters.filesystem.walk import (
@@ -70,46 +72,50 @@ def receipt_of(record: Record) -> BlockReceipt:
 def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation) -> Record:
     try:
         try:
-            record = _plan(where, ref, observation, op.op_id)
+            place = resolve(where.root_fd, where.root, ref)
+            _require_one_mount(where, place)
+            with opened(open_parent(where.root_fd, place.path)) as parent_fd:
+                fd = open_file(parent_fd, place.name)
+            with opened(fd):
+                found = os.fstat(fd)
+                with alone(where.quarantine_fd, found.st_ino, found.st_nlink):
+                    return _intend(where, op, (ref, place), observation, fd)
         except (NotPlain, OutOfScope) as exc:
             if not observation.pins:
                 raise
             raise Changed("something else stands there than what was observed; look again") from exc
-        for path in {ref.locator, *(held.path for held in record.names)}:
-            note_name(where.quarantine_fd, path, op.op_id)
-        op.save(record)
     except BaseException:
         op.forget()
         raise
-    return record
 
 
-def _plan(where: Directories, ref: Ref, observation: Observation, op_id: str) -> Record:
-    place = resolve(where.root_fd, where.root, ref)
-    _require_one_mount(where, place)
-    with opened(open_parent(where.root_fd, place.path)) as parent_fd, opened(open_file(parent_fd, place.name)) as fd:
-        found = os.fstat(fd)
-        facts.require_plain(found)
-        _check_observed(fd, found, observation)
-        if found.st_dev != os.fstat(where.quarantine_fd).st_dev:
-            raise Unsupported(OTHER_MOUNT)
-        attributes = facts.attributes_of(fd, found)
-    others = [
-        other.locator
-        for other in observation.other_names
-        if in_scope(other.locator, ref.scope) and other.locator != place.path and _stands(where, other, found)
-    ]
-    return Record(
-        op_id=op_id,
+def _intend(
+    where: Directories, op: Operation, named: tuple[Ref, Place], observation: Observation, fd: int
+) -> Record:
+    """Write down the notified name alone: however many others the file has, none keeps this one up."""
+    (ref, place), found = named, os.fstat(fd)
+    facts.require_plain(found)
+    _check_observed(fd, found, observation)
+    if found.st_dev != os.fstat(where.quarantine_fd).st_dev:
+        raise Unsupported(OTHER_MOUNT)
+    doors = {ref.locator, place.path}
+    record = Record(
+        op_id=op.op_id,
         locator=ref.locator,
         scope=ref.scope,
         state="intent",
         device=found.st_dev,
         inode=found.st_ino,
-        attributes=attributes,
+        attributes=as_it_was(sharers(where.quarantine_fd, op.op_id, fd, doors), fd, found),
         links=[{"at": at, "to": to} for at, to in place.links],
-        names=[_held(where, path, number) for number, path in enumerate([place.path, *others])],
+        names=[_held(where, place.path, int(MAIN))],
     )
+    if found.st_nlink > 1:
+        note_inode(where.quarantine_fd, record.inode, op.op_id)
+    for path in doors:
+        note_name(where.quarantine_fd, path, op.op_id)
+    op.save(record)
+    return record
 
 
 def _require_one_mount(where: Directories, place: Place) -> None:
@@ -169,43 +175,76 @@ def _stands(where: Directories, other: OtherName, inode: os.stat_result) -> bool
 
 
 def _finish(where: Directories, op: Operation, record: Record, observation: Observation) -> None:
-    _take_all(where, op, record)
-    with opened(open_file(op.fd, MAIN)) as fd:
-        frozen, closed, rest = _close_in(where, op, record, fd, observation)
+    with alone(where.quarantine_fd, record.inode, record.attributes["nlink"]):
+        _take_all(where, op, record)
+        with opened(open_file(op.fd, MAIN)) as fd:
+            syscalls.change_flags(fd, add=syscalls.IMMUTABLE)  # from here on a file of one name gets no other
+            links = os.fstat(fd).st_nlink
+    with opened(open_file(op.fd, MAIN)) as fd, alone(where.quarantine_fd, record.inode, links):
+        _note_further(where, record, links)
+        _take_planned(where, op, record, _observed_names(where, record, observation, fd))
+        frozen, rest, losses = _close_in(where, op, record, fd, observation)
         op.sync()
         record.pins = [facts.pin_of(os.fstat(fd), record.op_id).value]
-    record.doors = doors_of(len(record.names) - 1, frozen=frozen, closed=closed)
-    record.residual = residual_of(rest, frozen=frozen, closed=closed, strays=record.strays)
+        record.closed = is_closed(record, fd)
+    record.doors = doors_of(len(record.names) - 1, frozen=frozen, closed=record.closed)
+    record.residual = residual_of(rest, frozen=frozen, closed=record.closed, strays=record.strays) + losses
     record.state = "blocked"
     op.save(record)
 
 
+def _note_further(where: Directories, record: Record, links: int) -> None:
+    """Where a file of one name has got others since, somebody may come upon it by them."""
+    if links > 1 >= record.attributes["nlink"]:
+        note_inode(where.quarantine_fd, record.inode, record.op_id)
+
+
+def _observed_names(where: Directories, record: Record, observation: Observation, fd: int) -> list[bytes]:
+    found, known = os.fstat(fd), {held.path for held in record.names}
+    return [
+        other.locator
+        for other in observation.other_names
+        if in_scope(other.locator, record.scope) and other.locator not in known and _stands(where, other, found)
+    ][: MAX_NAMES - len(known)]
+
+
 def _close_in(
     where: Directories, op: Operation, record: Record, fd: int, observation: Observation
-) -> tuple[bool, bool, Rest]:
-    """Move what names there are and freeze the file; where names are made faster than moved, close the file to all."""
-    closed = False
+) -> tuple[bool, Rest, list[str]]:
+    """Freeze the file, then look whose names of it stand: from a frozen file nobody makes further names, nor moves any.
+
+    What is the customer's is moved. Where names are made faster than that, or are too many, the file itself is closed,
+    and then it is looked again: while it was being closed a neighbour's name may have been made.
+    """
+    losses: list[str] = []
     for tries_left in reversed(range(MAX_ROUNDS)):
-        rest = _take_further(where, op, record, fd, observation)
-        too_many = len(record.names) >= MAX_NAMES and rest.left > 0
-        if too_many and rest.all_ours and not closed:
-            syscalls.change_flags(fd, drop=syscalls.IMMUTABLE)
-            closed = syscalls.close_to_all(fd)
-        frozen = syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
-        # Writing back now makes the kernel refuse the next write through memory the customer has mapped.
-        syscalls.sync(fd)
-        left = _left(fd, record)
-        if left == 0 or closed or (left <= rest.left and not rest.all_ours) or tries_left == 0:
+        frozen = freeze(fd)
+        left = standing(where, op, record, fd)
+        rest, fresh = _look(where, record, fd, left, observation)
+        if is_closed(record, fd) and not rest.all_ours:
+            losses += open_again(op, record, fd)
+        closed = is_closed(record, fd)
+        if rest.left == 0 or tries_left == 0 or not (fresh or (rest.all_ours and not closed)):
             break
-        # A name was added while we looked. From an immutable file nobody makes further names, nor moves those it has;
-        # from a file that is not his own the customer makes none either.
-        syscalls.change_flags(fd, drop=syscalls.IMMUTABLE)
-        closed = rest.all_ours and syscalls.close_to_all(fd)
-    return frozen, closed, Rest(_left(fd, record), rest.searched, rest.all_ours)
+        if rest.all_ours and not closed and (tries_left < MAX_ROUNDS - 1 or len(fresh) < rest.left):
+            _note_further(where, record, 1 + rest.left)
+            close(op, record, fd)
+        _take_planned(where, op, record, fresh)
+    return frozen, rest, losses
 
 
-def _left(fd: int, record: Record) -> int:
-    return max(os.fstat(fd).st_nlink - len(record.names), 0)
+def _look(
+    where: Directories, record: Record, fd: int, left: int, observation: Observation
+) -> tuple[Rest, list[bytes]]:
+    """Whose the names are that stand, and which of them can be moved."""
+    found = os.fstat(fd)
+    outside = [other for other in observation.other_names if not other.in_scope and _stands(where, other, found)]
+    if left <= len(outside):
+        return Rest(left, searched=True, all_ours=left == 0), []
+    search = OtherNames()
+    names = search.find(where.root_fd, record.ref, found, left)
+    fresh = [other.locator for other in names if other.in_scope][: max(0, MAX_NAMES - len(record.names))]
+    return Rest(left, searched=search.complete, all_ours=search.seen_in_scope >= left), fresh
 
 
 def _take_all(where: Directories, op: Operation, record: Record) -> None:
@@ -223,22 +262,6 @@ def _take_all(where: Directories, op: Operation, record: Record) -> None:
                 raise Changed("something else stands there than what was observed; look again") from exc
             raise
     record.names = kept
-
-
-def _take_further(where: Directories, op: Operation, record: Record, fd: int, observation: Observation) -> Rest:
-    """Find and move names that were not planned."""
-    found = os.fstat(fd)
-    missing = found.st_nlink - len(record.names)
-    known_outside = [
-        other for other in observation.other_names if not other.in_scope and _stands(where, other, found)
-    ]
-    if missing <= len(known_outside):
-        return Rest(max(missing, 0), searched=True, all_ours=missing <= 0)
-    search = OtherNames()
-    names = search.find(where.root_fd, record.ref, found, missing)
-    fresh = [other.locator for other in names if other.in_scope][: max(0, MAX_NAMES - len(record.names))]
-    _take_planned(where, op, record, fresh)
-    return Rest(_left(fd, record), searched=search.complete, all_ours=search.seen_in_scope >= missing)
 
 
 def _take_planned(where: Directories, op: Operation, record: Record, paths: list[bytes]) -> None:

@@ -13,17 +13,29 @@ from adapters.filesystem.store import GUARDED
 def restore_owner(fd: int, known: dict[str, Any]) -> list[str]:
     """Only what differs is written; with the immutable flag nothing does. Returns what could not be put back."""
     losses = []
-    now = os.fstat(fd)
     try:
+        now = os.fstat(fd)
         if (now.st_uid, now.st_gid) != (known["uid"], known["gid"]):
             os.fchown(fd, known["uid"], known["gid"])
-        if stat.S_IMODE(os.fstat(fd).st_mode) != known["mode"]:
-            os.fchmod(fd, known["mode"])
     except PermissionError:
-        losses.append("owner or mode could not be put back")
+        losses.append("the owner could not be put back")
     if not _restore_xattrs(fd, known["xattrs"]):
         losses.append("extended attributes could not be put back")
-    return losses
+    # Last, since a new owner or access list clears bits of it.
+    return losses + _restore_mode(fd, known["mode"])
+
+
+def _restore_mode(fd: int, known: int) -> list[str]:
+    try:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != known:
+            os.fchmod(fd, known)
+    except PermissionError:
+        return ["the mode could not be put back"]
+    # Without CAP_FSETID the kernel takes the call and drops the bit of a group that is not ours.
+    missing = stat.S_IMODE(os.fstat(fd).st_mode) ^ known
+    if missing == stat.S_ISGID:
+        return ["the set-group-ID bit could not be put back"]
+    return ["the mode could not be put back"] if missing else []
 
 
 def _restore_xattrs(fd: int, known: dict[str, Any]) -> bool:

@@ -17,6 +17,10 @@ COSTS = {
     9: ("CAP_LINUX_IMMUTABLE", "held bytes cannot be frozen against programs that have them open"),
     28: ("CAP_LEASE", "whether somebody is still writing cannot be told"),
 }
+SMALL_COSTS = {
+    4: ("CAP_FSETID", "the set-group-ID bit of a file that had to be closed to all cannot be put back"),
+}
+"""The agent as it is delivered does without these."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,17 @@ def probe(name: str, where: Directories) -> Capabilities:
         can += ["block", "exact_unblock", "remove"]
     if seen.immutable and seen.stops_open_writers:
         can.append("freeze")
-    lost = [f"without {word}: {cost}" for number, (word, cost) in COSTS.items() if not _holds(number)]
-    lost += _lost(seen)
+    lost = [*_without(COSTS), *_lost(seen)]
     notes = (
         "a download that has begun goes on to its end after a block, unless the server closes it",
         "snapshots, mirrors and backups of this disk are not searched",
+        *_without(SMALL_COSTS),
     )
     return Capabilities(name=name, version=platform.release(), can=tuple(can), lost=tuple(lost), notes=notes)
+
+
+def _without(costs: dict[int, tuple[str, str]]) -> list[str]:
+    return [f"without {word}: {cost}" for number, (word, cost) in costs.items() if not _holds(number)]
 
 
 def _lost(seen: Measured) -> list[str]:

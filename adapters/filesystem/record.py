@@ -1,11 +1,13 @@
 """The quarantine directory: one folder per operation, with what is needed to finish or undo it after any crash.
 
 ``<quarantine_dir>/<op_id>/record.json`` is written before anything is moved. The held names lie beside it as ``0``,
-``1``, …; ``<quarantine_dir>/.names/`` says which operations hold a name, so that looking at an empty name is one step.
+``1``, …; ``<quarantine_dir>/.names/`` says which operations hold a name, so that looking at an empty name is one step;
+``<quarantine_dir>/.inodes/`` says which act on a file that has or had several names.
 """
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,7 +23,7 @@ from adapters.filesystem.walk import opened
 
 RECORD = b"record.json"
 NAMES = b".names"  # no op_id can hold a dot
-MAX_RECORD_BYTES = 16 * 1024 * 1024
+INODES = b".inodes"
 MAX_LOCK_TRIES = 100
 
 
@@ -67,6 +69,8 @@ class Record:
     doors: list[str] = field(default_factory=list)
     residual: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
+    closed: bool = False
+    """The file itself is, or is about to be, taken from its owner and closed to all, since not all names were moved."""
     strays: int = 0
     """Files the customer swapped in at the very moment of a move, kept as `stray-N`."""
     remove_op_id: str = ""
@@ -115,6 +119,14 @@ class Operation:
     def sync(self) -> None:
         syscalls.sync(self.fd)
 
+    def holds(self, record: Record, held: Held) -> bool:
+        found = syscalls.stat_or_none(self.fd, os.fsencode(held.slot))
+        return found is not None and record.is_inode(found)
+
+    def count_held(self, record: Record) -> int:
+        """How many names of the file lie here now."""
+        return sum(self.holds(record, held) for held in record.names)
+
     def forget(self) -> None:
         """Take back an intent that never moved anything."""
         syscalls.unlink(self.fd, RECORD)
@@ -148,6 +160,7 @@ def _lock(quarantine_fd: int, name: bytes, *, create: bool) -> Optional[int]:
     for _ in range(MAX_LOCK_TRIES):
         if create:
             syscalls.make_directory(quarantine_fd, NAMES)
+            syscalls.make_directory(quarantine_fd, INODES)
             syscalls.make_directory(quarantine_fd, name)
             # Also where they were there: whoever made them may not have lived to do this.
             syscalls.sync(quarantine_fd)
@@ -182,6 +195,27 @@ def operations_on(quarantine_fd: int, path: bytes) -> list[str]:
         return sorted(os.listdir(f"/proc/self/fd/{quarantine_fd}/.names/{_key(path).decode('ascii')}"), reverse=True)
     except FileNotFoundError:
         return []
+
+
+def note_inode(quarantine_fd: int, inode: int, op_id: str) -> None:
+    """Write down that this operation acts on that file; by one of its other names another one may come upon it."""
+    with opened(syscalls.open_directory(INODES, dir_fd=quarantine_fd)) as fd:
+        syscalls.make_directory(fd, b"%d.%s" % (inode, os.fsencode(op_id)))
+        syscalls.sync(fd)
+
+
+def forget_inode(quarantine_fd: int, inode: int, op_id: str) -> None:
+    """What a crash leaves there is looked through, so nothing depends on this."""
+    with contextlib.suppress(OSError), opened(syscalls.open_directory(INODES, dir_fd=quarantine_fd)) as fd:
+        os.rmdir(b"%d.%s" % (inode, os.fsencode(op_id)), dir_fd=fd)
+
+
+def operations_on_inode(quarantine_fd: int, inode: int) -> list[str]:
+    try:
+        names = os.listdir(f"/proc/self/fd/{quarantine_fd}/.inodes")
+    except FileNotFoundError:
+        return []
+    return sorted(name.partition(".")[2] for name in names if name.startswith(f"{inode}."))
 
 
 def _key(path: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The two ways out of quarantine: put every name back exactly, or delete what a checked seal covers."""
+"""Back to the customer: every name as it was, or none."""
 from __future__ import annotations
 
 import contextlib
@@ -14,20 +14,25 @@ from adapters.contract import (
     NotFound,
     Pin,
     Ref,
-    RemoveReceipt,
     Retryable,
-    SealProof,
     UnblockReceipt,
-    from_json,
-    to_json,
+    Unsupported,
 )
 from adapters.filesystem import facts, syscalls
+from adapters.filesystem.closing import all_ours, close, freeze, open_again, standing
 from adapters.filesystem.dressing import restore_owner, restore_times_and_flags
-from adapters.filesystem.record import Held, Operation, Record, operation
-from adapters.filesystem.store import GUARDED, Directories, settle_folder, unguarded
-from adapters.filesystem.walk import open_file, open_folder, open_parent, opened
+from adapters.filesystem.record import Held, Operation, Record, forget_inode, operation
+from adapters.filesystem.sharing import alone, closers, links_of, must_stay_frozen, sharers
+from adapters.filesystem.store import GUARDED, Directories, settle_folder, take, unguarded
+from adapters.filesystem.walk import in_scope, open_file, open_folder, open_parent, opened
 
 TAKEN = "something new stands where the file was; move it away first, nothing is ever overwritten"
+MOUNTED = "another disk is mounted where the file was; take it away first"
+GONE = "the customer's folder is gone; make it again first"
+REMADE = "a folder the customer had deleted was made again"
+STAYS_CLOSED = "another block closed the same file, and nobody can read it while that one stands"
+OPENED = "another block had closed the same file; its other names can be read again"
+STAYS_FROZEN = "another block holds the same file, and nobody can write to it while that one stands"
 
 
 def load(op: Optional[Operation], ref: Ref) -> tuple[Operation, Record]:
@@ -40,40 +45,29 @@ def load(op: Optional[Operation], ref: Ref) -> tuple[Operation, Record]:
     return op, record
 
 
-# --- back to the customer
-
-
 def unblock(where: Directories, ref: Ref, receipt: BlockReceipt) -> UnblockReceipt:
     with operation(where.quarantine_fd, receipt.op_id) as found:
         op, record = load(found, ref)
         if record.state in ("removing", "removed"):
             raise NotFound("the held bytes were deleted; only the seal has them now")
         if record.state != "unblocked":
-            _put_back(where, op, record)
+            with alone(where.quarantine_fd, record.inode, links_of(op, record)):
+                _put_back(where, op, record)
         else:
             op.sync()  # whoever finished it may not have lived to make that durable
+        forget_inode(where.quarantine_fd, record.inode, record.op_id)
         return UnblockReceipt(losses=tuple(record.losses))
 
 
 def _put_back(where: Directories, op: Operation, record: Record) -> None:
-    waiting = [held for held in record.names if _in_slot(op, record, held)]
-    record.losses = []
+    waiting = [held for held in record.names if op.holds(record, held)]
+    record.losses = [words for words in record.losses if words == REMADE]
     try:
         for held in waiting:
-            _check_free(where, record, held)
-        fd = _open_held(where, op, record)
-        with opened(fd):
-            if record.state != "unblocking":
-                record.state = "unblocking"
-                op.save(record)
-            syscalls.change_flags(fd, drop=GUARDED)
-            record.losses += restore_owner(fd, record.attributes)
-            # The last name taken goes back first, so that each folder's time is undone in reverse.
-            for held in reversed(waiting):
-                _return_name(where, op, record, held)
-            restore_times_and_flags(fd, record.attributes)
-    except Conflict:
-        _hold_again(op, record)
+            _check_way_back(where, record, held)
+        _return_all(where, op, record, waiting)
+    except (Conflict, Denied, PermissionError):
+        _hold_again(where, op, record)
         raise
     for held in record.names:
         if held not in waiting:
@@ -83,15 +77,39 @@ def _put_back(where: Directories, op: Operation, record: Record) -> None:
     op.save(record)
 
 
-def _in_slot(op: Operation, record: Record, held: Held) -> bool:
-    found = syscalls.stat_or_none(op.fd, os.fsencode(held.slot))
-    return found is not None and record.is_inode(found)
+def _return_all(where: Directories, op: Operation, record: Record, waiting: list[Held]) -> None:
+    with opened(_open_held(where, op, record)) as fd:
+        if record.state != "unblocking":
+            record.state = "unblocking"
+            op.save(record)
+        others = sharers(where.quarantine_fd, record.op_id, fd)
+        syscalls.change_flags(fd, drop=GUARDED)
+        stays_closed = _stays_closed(record, closers(others, fd))
+        if not stays_closed:
+            record.losses += restore_owner(fd, record.attributes)
+        # The last name taken goes back first, so that each folder's time is undone in reverse.
+        for held in reversed(waiting):
+            _return_name(where, op, record, held)
+        restore_times_and_flags(fd, record.attributes)
+        if stays_closed or must_stay_frozen(others):
+            syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
+            syscalls.sync(fd)
+            record.losses.append(STAYS_FROZEN)
+
+
+def _stays_closed(record: Record, closed_by: list[Record]) -> bool:
+    """A file that another block closed stays so, but not over a name that comes back to somebody else."""
+    if not closed_by:
+        return False
+    stays = all(in_scope(held.path, other.scope) for other in closed_by for held in record.names)
+    record.losses.append(STAYS_CLOSED if stays else OPENED)
+    return stays
 
 
 def _open_held(where: Directories, op: Operation, record: Record) -> int:
     """The file, in quarantine or, after a crash, already back in its place."""
     for held in record.names:
-        if _in_slot(op, record, held):
+        if op.holds(record, held):
             return open_file(op.fd, os.fsencode(held.slot))
     for held in record.names:
         with contextlib.suppress(NotFound, Changed, Denied), opened(open_parent(where.root_fd, held.path)) as parent_fd:
@@ -102,15 +120,53 @@ def _open_held(where: Directories, op: Operation, record: Record) -> int:
     raise NotFound("the held bytes are gone from the quarantine directory")
 
 
-def _check_free(where: Directories, record: Record, held: Held) -> None:
+def _check_way_back(where: Directories, record: Record, held: Held) -> None:
+    """Raise Conflict where this name cannot go back. All are asked before the first one goes."""
     try:
         with opened(open_parent(where.root_fd, held.path)) as parent_fd:
             if not _free_or_back(parent_fd, record, held):
                 raise Conflict(TAKEN)
+        _require_no_mount(where, os.path.dirname(held.path))
     except NotFound:
-        return  # the customer deleted the folder; it is made again
+        _check_makeable(where, record, held)  # the customer deleted the folder; it is made again
     except Changed as exc:
         raise Conflict(TAKEN) from exc
+
+
+def _require_no_mount(where: Directories, folder: bytes) -> None:
+    try:
+        os.close(syscalls.open_beneath(where.root_fd, folder or b".", os.O_PATH | os.O_NOFOLLOW, one_mount=True))
+    except OSError as exc:
+        if exc.errno == errno.EXDEV:
+            raise Conflict(MOUNTED) from exc
+        # Whatever else is wrong is found and named by the move itself.
+
+
+def _check_makeable(where: Directories, record: Record, held: Held) -> None:
+    """The folders of a name that are gone can be made again, unless something else has the place of the first."""
+    parts = held.path.split(b"/")[:-1]
+    inside = len([part for part in record.scope.split(b"/") if part])
+    for depth in range(1, len(parts) + 1):
+        try:
+            os.close(open_folder(where.root_fd, b"/".join(parts[:depth])))
+        except NotFound as exc:
+            if depth <= inside:
+                raise Conflict(GONE) from exc
+            above = b"/".join(parts[: depth - 1])
+            _require_nothing(where, above, parts[depth - 1])
+            return
+        except Changed as exc:
+            raise Conflict(TAKEN) from exc
+
+
+def _require_nothing(where: Directories, above: bytes, name: bytes) -> None:
+    try:
+        with opened(open_folder(where.root_fd, above or b".")) as fd:
+            if syscalls.stat_or_none(fd, name) is not None:
+                raise Conflict(TAKEN)
+    except (NotFound, Changed) as exc:
+        raise Conflict(TAKEN) from exc
+    _require_no_mount(where, above)
 
 
 def _free_or_back(parent_fd: int, record: Record, held: Held) -> bool:
@@ -134,7 +190,7 @@ def _return_name(where: Directories, op: Operation, record: Record, held: Held) 
             except OSError as exc:
                 if exc.errno != errno.EXDEV:
                     raise
-                raise Conflict("another disk is mounted where the file was; take it away first") from exc
+                raise Conflict(MOUNTED) from exc
             back = syscalls.stat_or_none(parent_fd, os.path.basename(held.path))
             if back is None or not record.is_inode(back):
                 raise Retryable("the file was not put back although the disk said so")
@@ -160,30 +216,48 @@ def _make_parent(where: Directories, record: Record, held: Held) -> int:
         path = b"/".join(parts[:depth])
         try:
             with opened(open_parent(where.root_fd, path)) as above_fd:
-                if depth <= inside or not syscalls.make_directory(above_fd, os.path.basename(path)):
-                    continue
+                with unguarded(above_fd):
+                    if depth <= inside or not syscalls.make_directory(above_fd, os.path.basename(path)):
+                        continue
                 with opened(open_folder(above_fd, os.path.basename(path))) as fd:
                     # Only what we just made is given away: the customer may have put something else there meanwhile.
                     if os.fstat(fd).st_uid == os.geteuid() and not os.listdir(fd):
                         syscalls.dress_directory(fd, folder.mode, folder.uid, folder.gid)
                 syscalls.sync(above_fd)
         except (NotFound, Changed) as exc:
-            raise Conflict("the customer's folder is gone; make it again first") from exc
-        record.losses.append("a folder the customer had deleted was made again")
+            raise Conflict(GONE) from exc
+        record.losses.append(REMADE)
     try:
         return open_parent(where.root_fd, held.path)
     except (NotFound, Changed) as exc:
         raise Conflict(TAKEN) from exc
 
 
-def _hold_again(op: Operation, record: Record) -> None:
-    """A name was taken in the last moment: what still lies in quarantine is frozen again under the same pins."""
-    if record.state != "unblocking" or not _in_slot(op, record, record.names[0]):
+def _hold_again(where: Directories, op: Operation, record: Record) -> None:
+    """Some name cannot go back, so none does: what did is taken again, and all is as the block had left it."""
+    if record.state != "unblocking":
+        return
+    record.names = [_held_again(where, op, record, held) for held in record.names]
+    if not op.holds(record, record.names[0]):
         return
     with opened(open_file(op.fd, os.fsencode(record.names[0].slot))) as fd:
+        freeze(fd)
+        left = standing(where, op, record, fd)
+        record.closed = record.closed and all_ours(where, record, fd, left) and close(op, record, fd)
+        if record.closed and not all_ours(where, record, fd, standing(where, op, record, fd)):
+            open_again(op, record, fd)
         freeze_again(fd, record)
     record.state = "blocked"
     op.save(record)
+
+
+def _held_again(where: Directories, op: Operation, record: Record, held: Held) -> Held:
+    if op.holds(record, held):
+        return held
+    try:
+        return take(where, op, record, held)
+    except (NotFound, Changed, Denied, Unsupported):
+        return held  # the customer moved it on at once; `origin_state` tells of it
 
 
 def freeze_again(fd: int, record: Record) -> bool:
@@ -197,79 +271,8 @@ def freeze_again(fd: int, record: Record) -> bool:
     return frozen
 
 
-# --- deleted
-
-
-def remove(where: Directories, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
-    """Delete the held names. The record stays and says what became of them."""
-    with operation(where.quarantine_fd, receipt.op_id) as found:
-        op, record = load(found, ref)
-        if record.state == "removed":
-            op.sync()
-            return from_json(RemoveReceipt, record.outcome)
-        if record.state not in ("blocked", "removing"):
-            raise Changed("the file is not held any more; look again")
-        if record.state == "blocked":
-            _check_sealed(op, record, proof)
-            record.state, record.remove_op_id = "removing", op_id
-            op.save(record)
-        outcome = _delete(op, record)
-        record.state, record.outcome = "removed", to_json(outcome)
-        op.save(record)
-        return outcome
-
-
-def _check_sealed(op: Operation, record: Record, proof: SealProof) -> None:
-    found = syscalls.stat_or_none(op.fd, os.fsencode(record.names[0].slot))
-    if found is None or not record.is_inode(found):
-        raise NotFound("the held bytes are gone from the quarantine directory")
-    if not still_pinned(record, proof.pins, found):
-        raise Changed("the held bytes are not those that were sealed; seal them again")
-
-
 def still_pinned(record: Record, pins: tuple[Pin, ...], found: os.stat_result) -> bool:
     """Whether the held file is still the bytes of this one pin."""
     if len(pins) != 1 or facts.op_id_of(pins[0]) != record.op_id:
         return False
     return facts.holds(pins[0], found) or (record.accepts(pins[0]) and facts.holds(Pin(record.pins[-1]), found))
-
-
-def _delete(op: Operation, record: Record) -> RemoveReceipt:
-    waiting = [held for held in record.names if _in_slot(op, record, held)]
-    if not waiting:
-        return from_json(RemoveReceipt, record.outcome) if record.outcome else RemoveReceipt(outcome="removed")
-    with opened(open_file(op.fd, os.fsencode(waiting[0].slot))) as fd:
-        now = os.fstat(fd)
-        elsewhere, closed = now.st_nlink - len(waiting), facts.closed_to_all(now)
-        outcome = _outcome(elsewhere, closed=closed)
-        record.outcome = to_json(outcome)
-        op.save(record)
-        if not syscalls.change_flags(fd, drop=GUARDED):
-            raise Denied("the immutable flag cannot be cleared; the agent needs CAP_LINUX_IMMUTABLE")
-        for held in waiting:
-            syscalls.unlink(op.fd, os.fsencode(held.slot))
-        op.sync()
-        if any(_in_slot(op, record, held) for held in waiting):
-            raise Retryable("the held bytes were not deleted although the disk said so")
-        if elsewhere > 0 and closed:
-            syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
-        elif elsewhere > 0:
-            # Somebody else's name for the same bytes lives on, so they get the file back as it was.
-            syscalls.change_flags(fd, add=(record.attributes["flags"] or 0) & GUARDED)
-    return outcome
-
-
-def _outcome(elsewhere: int, *, closed: bool) -> RemoveReceipt:
-    if elsewhere <= 0:
-        return RemoveReceipt(outcome="removed")
-    if closed:
-        return RemoveReceipt(
-            outcome="unreachable_retained",
-            reason="the same bytes have more names in the customer's folder than were moved; nobody can read them",
-            residual=(f"{elsewhere} other name(s) of the same file stand, closed to everybody",),
-        )
-    return RemoveReceipt(
-        outcome="unreachable_retained",
-        reason="the same bytes have a name outside the customer's folder",
-        residual=(f"{elsewhere} other name(s) of the same file were not touched",),
-    )

@@ -81,12 +81,16 @@ def _is_below(path: bytes, above: bytes) -> bool:
 
 def folders_above(root_fd: int, path: bytes) -> tuple[Folder, ...]:
     """Owner and mode of each folder from the root down to the one that holds `path`."""
-    parts = path.split(b"/")[:-1]
     found = []
-    for depth in range(1, len(parts) + 1):
-        with opened(open_folder(root_fd, b"/".join(parts[:depth]))) as fd:
+    with contextlib.ExitStack() as above:
+        # Step by step: a path from the root each time would cost the square of its depth.
+        fd = root_fd
+        for part in path.split(b"/")[:-1]:
+            below = open_folder(fd, part)
+            above.pop_all().close()
+            fd = above.enter_context(opened(below))
             seen = os.fstat(fd)
-        found.append(Folder(mode=stat.S_IMODE(seen.st_mode), uid=seen.st_uid, gid=seen.st_gid))
+            found.append(Folder(mode=stat.S_IMODE(seen.st_mode), uid=seen.st_uid, gid=seen.st_gid))
     return tuple(found)
 
 

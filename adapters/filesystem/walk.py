@@ -190,6 +190,8 @@ class OtherNames:
         self._until = time.monotonic() + seconds
         self.complete = True
         self.seen = self.seen_in_scope = 0
+        self._places: set[tuple[int, bytes]] = set()
+        """A folder moved about during the walk is met twice; its names count once."""
 
     def find(self, root_fd: int, ref: Ref, inode: os.stat_result, wanted: int) -> list[OtherName]:
         """Look until `wanted` names were found; of these return MAX_NAMES at most and count them all in `seen`.
@@ -222,7 +224,7 @@ class OtherNames:
                     if path != skip:
                         waiting.append(path)
                         waiting_bytes += len(path)
-                elif number == inode.st_ino and self._is(root_fd, path, inode):
+                elif number == inode.st_ino and self._is_new(root_fd, folder, name, inode):
                     yield path
                 self._entries_left -= 1
                 if self._entries_left <= 0 or time.monotonic() > self._until or waiting_bytes > WALK_WAITING_BYTES:
@@ -241,9 +243,16 @@ class OtherNames:
             some = itertools.islice(entries, self._entries_left + 1)
             return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False), e.inode()) for e in some]
 
-    def _is(self, root_fd: int, path: bytes, inode: os.stat_result) -> bool:
+    def _is_new(self, root_fd: int, folder: bytes, name: bytes, inode: os.stat_result) -> bool:
+        """Whether it is a name of this file that was not met yet, wherever its folder stood then."""
+        plain = os.O_PATH | os.O_NOFOLLOW
         with contextlib.suppress(OSError):
-            with opened(syscalls.open_beneath(root_fd, path, os.O_PATH | os.O_NOFOLLOW, one_mount=True)) as fd:
-                found = os.fstat(fd)
-            return (found.st_dev, found.st_ino) == (inode.st_dev, inode.st_ino)
+            with opened(syscalls.open_beneath(root_fd, folder or b".", plain, one_mount=True)) as folder_fd:
+                with opened(syscalls.open_beneath(folder_fd, name, plain, one_mount=True)) as fd:
+                    found = os.fstat(fd)
+                place = os.fstat(folder_fd).st_ino, name
+            if (found.st_dev, found.st_ino) != (inode.st_dev, inode.st_ino) or place in self._places:
+                return False
+            self._places.add(place)
+            return True
         return False

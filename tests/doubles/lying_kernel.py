@@ -18,7 +18,22 @@ from typing import Any
 
 import pytest
 
-from adapters.filesystem import adapter, blocking, facts, probe, reading, record, releasing, store, syscalls, walk
+from adapters.filesystem import (
+    adapter,
+    blocking,
+    closing,
+    dressing,
+    facts,
+    probe,
+    reading,
+    record,
+    releasing,
+    removing,
+    sharing,
+    store,
+    syscalls,
+    walk,
+)
 
 Call = Callable[..., Any]
 Lie = Callable[[str, Call, tuple[Any, ...]], Any]
@@ -35,7 +50,10 @@ CHANGES = frozenset(
 SEEN = READS | OPENS | CHANGES | {"close"}
 SLOW_SECONDS = 0.001
 MOST_CALLS = 20_000
-MODULES = (adapter, blocking, facts, probe, reading, record, releasing, store, syscalls, walk)
+MODULES = (
+    adapter, blocking, closing, dressing, facts, probe, reading, record, releasing, removing, sharing, store, syscalls,
+    walk,
+)  # fmt: skip
 
 
 class LyingKernel:

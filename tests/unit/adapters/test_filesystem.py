@@ -6,9 +6,12 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,7 @@ from tests.unit.adapters.docroot import SCOPE, Docroot, facts
 
 
 @pytest.fixture
-def site(tmp_path: Path):
+def site(tmp_path: Path) -> Iterator[Docroot]:
     made = Docroot(tmp_path)
     yield made
     made.clear()
@@ -149,7 +152,7 @@ def test_preserving_leaves_no_trace(site: Docroot) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.mknod(path, 0o600 | stat.S_IFCHR, 0x103)])
-def test_only_plain_files_are_taken(site: Docroot, make) -> None:
+def test_only_plain_files_are_taken(site: Docroot, make: Callable[[Path], object]) -> None:
     make(site.path("x"))
     with pytest.raises(Denied):
         site.adapter.observe(site.ref("x"))
@@ -289,9 +292,10 @@ def test_name_added_during_block_is_taken(site: Docroot, monkeypatch: pytest.Mon
     """The customer makes another name of the file from a descriptor, right after its first name was moved."""
     ref = site.put()
     seen = site.adapter.observe(ref)
-    real, added = syscalls.rename_no_replace, []
+    real = syscalls.rename_no_replace
+    added: list[int] = []
 
-    def then_link(*args: object) -> None:
+    def then_link(*args: Any) -> None:
         real(*args)
         if not added:
             added.append(1)
@@ -314,7 +318,7 @@ def test_stray_in_the_way_is_kept(site: Docroot, monkeypatch: pytest.MonkeyPatch
     seen = site.adapter.observe(ref)
     real, calls = syscalls.rename_no_replace, []
 
-    def swapped(*args: object) -> None:
+    def swapped(*args: Any) -> None:
         calls.append(1)
         if len(calls) == 1:
             site.path("a.jpg").rename(site.path("moved.jpg"))
@@ -429,9 +433,9 @@ def test_inode_swap_is_put_back(site: Docroot, monkeypatch: pytest.MonkeyPatch) 
     ref = site.put()
     seen = site.adapter.observe(ref)
     real = syscalls.rename_no_replace
-    swaps = []
+    swaps: list[int] = []
 
-    def swapped(*args: object) -> None:
+    def swapped(*args: Any) -> None:
         if not swaps:
             swaps.append(1)
             site.put("new", b"swapped in")
@@ -487,7 +491,7 @@ def test_late_conflict_keeps_the_pin(site: Docroot, monkeypatch: pytest.MonkeyPa
     receipt = site.block(ref)
     real = syscalls.rename_no_replace
 
-    def overtaken(*args: object) -> None:
+    def overtaken(*args: Any) -> None:
         site.put(body=b"uploaded again")
         real(*args)
 
@@ -533,7 +537,7 @@ def test_probe_says_what_is_lost(site: Docroot, tmp_path: Path) -> None:
         "print(*found.can); print(*found.lost, sep='\\n')"
     )
     done = subprocess.run(
-        [os.sys.executable, "-c", script, site.root, site.held], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, site.root, site.held], capture_output=True, text=True, check=True
     )
     can, *lost = done.stdout.splitlines()
     assert "freeze" not in can

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from adapters.contract import Origin
+from adapters.contract import BlockReceipt, Origin, Ref
 from adapters.filesystem import syscalls
 from tests.unit.adapters.docroot import Docroot, facts
 
@@ -52,7 +53,11 @@ def site_with_file(base: Path) -> Docroot:
     return site
 
 
-def each_crash(tmp_path: Path, die_after: Callable[[int], None], run: Callable[[Docroot, bool], None]) -> int:
+Arm = Callable[[int], None]
+"""Die after so many changes of the disk; -1: never."""
+
+
+def each_crash(tmp_path: Path, die_after: Arm, run: Callable[[Docroot, Callable[[], None]], None]) -> int:
     """Run `run(site, armed)` dying after 0, 1, 2, … changes until it gets through; return how many there were."""
     for steps in range(MOST_STEPS):
         base = tmp_path / str(steps)
@@ -60,7 +65,7 @@ def each_crash(tmp_path: Path, die_after: Callable[[int], None], run: Callable[[
         site = site_with_file(base)
         try:
             try:
-                run(site, lambda steps=steps: die_after(steps))
+                run(site, partial(die_after, steps))
             except Died:
                 continue
             else:
@@ -71,8 +76,8 @@ def each_crash(tmp_path: Path, die_after: Callable[[int], None], run: Callable[[
     raise AssertionError("it never got through")
 
 
-def test_block_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
-    def run(site: Docroot, arm) -> None:
+def test_block_finishes_after_any_crash(tmp_path: Path, die_after: Arm) -> None:
+    def run(site: Docroot, arm: Callable[[], None]) -> None:
         ref = site.ref("a.jpg")
         seen, before = site.adapter.observe(ref), facts(site.path("a.jpg"))
         arm()
@@ -90,7 +95,7 @@ def test_block_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
     assert each_crash(tmp_path, die_after, run) > 10
 
 
-def check_blocked(site: Docroot, ref, receipt, before) -> None:
+def check_blocked(site: Docroot, ref: Ref, receipt: BlockReceipt, before: tuple[object, ...]) -> None:
     assert site.adapter.block(ref, site.adapter.observe(ref), "op-1") == receipt
     assert not any(site.path(name).exists() for name in ("a.jpg", "b.jpg", "d/c.jpg"))
     assert site.adapter.origin_state(ref, receipt).origin is Origin.BLOCKED
@@ -103,8 +108,8 @@ def check_blocked(site: Docroot, ref, receipt, before) -> None:
     assert site.path("d/c.jpg").samefile(site.path("a.jpg"))
 
 
-def test_unblock_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
-    def run(site: Docroot, arm) -> None:
+def test_unblock_finishes_after_any_crash(tmp_path: Path, die_after: Arm) -> None:
+    def run(site: Docroot, arm: Callable[[], None]) -> None:
         ref, before = site.ref("a.jpg"), facts(site.path("a.jpg"))
         receipt = site.block(ref)
         arm()
@@ -122,8 +127,8 @@ def test_unblock_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
     assert each_crash(tmp_path, die_after, run) > 10
 
 
-def test_remove_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
-    def run(site: Docroot, arm) -> None:
+def test_remove_finishes_after_any_crash(tmp_path: Path, die_after: Arm) -> None:
+    def run(site: Docroot, arm: Callable[[], None]) -> None:
         ref = site.ref("a.jpg")
         receipt = site.block(ref)
         arm()
@@ -141,10 +146,10 @@ def test_remove_finishes_after_any_crash(tmp_path: Path, die_after) -> None:
     assert each_crash(tmp_path, die_after, run) > 4
 
 
-def test_crash_leaves_the_file_in_reach(tmp_path: Path, die_after) -> None:
+def test_crash_leaves_the_file_in_reach(tmp_path: Path, die_after: Arm) -> None:
     """At every point the bytes stand at the name or lie in quarantine; they are never nowhere."""
 
-    def run(site: Docroot, arm) -> None:
+    def run(site: Docroot, arm: Callable[[], None]) -> None:
         ref = site.ref("a.jpg")
         seen = site.adapter.observe(ref)
         arm()
