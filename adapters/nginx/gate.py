@@ -1,33 +1,32 @@
 """`NginxGate`: refuses exact URLs by a file that nginx includes. See README.md for what the operator adds to nginx."""
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-import threading
 from collections.abc import Sequence
 from typing import Optional
 
 from adapters.contract import (
     AdapterError,
     Capabilities,
-    Denied,
     DenyTarget,
     GateAdapter,
     GateReceipt,
     GateStatus,
-    Retryable,
     Unsupported,
 )
-from adapters.nginx.book import Book
-from adapters.nginx.files import read_or_empty, write_durably
+from adapters.nginx.denials import Denials
+from adapters.nginx.files import read_or_empty
+from adapters.nginx.map_files import MapFiles, digest
 from adapters.nginx.reload import Reloader
-from adapters.nginx.rules import MAX_TOKEN_BYTES, Rule, body_of, is_too_long, render, rules_for, spelled_regex, stamped
+from adapters.nginx.rules import MAX_TOKEN_BYTES, Rule, is_too_long, rules_for, spelled_regex
+from adapters.nginx.switch import Switch, first_state, names_of
 
 STATUSES = (404, 410, 451)
 
 
 class NginxGate(GateAdapter):
-    """Keeps `map_file`, and beside it `<map_file>.json` with what each operation denies.
+    """Keeps `map_file` and the folder `<map_file>.d`, and in `<map_file>.sqlite` what each operation denies.
 
     Args:
         name: for messages.
@@ -55,14 +54,13 @@ class NginxGate(GateAdapter):
         if status not in STATUSES:
             raise ValueError("status must be 404, 410 or 451")
         self.name, self.status = name, status
-        self._map_file = map_file
-        self._book = Book(map_file + ".json")
+        self._map_file, self._files = map_file, MapFiles(map_file)
+        self._denials = Denials(map_file + ".sqlite", lambda: first_state(map_file))
         self._reloader = Reloader(reload_command, test_command, pid_file, generation_url)
-        self._applying = threading.Lock()
-        # nginx does not start while an included file is missing; one that was lost must not let anything up.
-        if not os.path.exists(map_file):
-            state = self._book.load()
-            write_durably(map_file, render(state.rules(), str(state.generation)))
+        self._switch = Switch(map_file, self._files, self._denials, self._reloader)
+        # A book that cannot be read is told by every act; whatever else this process serves works meanwhile.
+        with contextlib.suppress(AdapterError):
+            self._switch.mend()
 
     def __repr__(self) -> str:
         return f"NginxGate(name={self.name!r})"
@@ -77,6 +75,9 @@ class NginxGate(GateAdapter):
             lost.append("without pid_file or generation_url nobody sees when a reload takes effect")
         return Capabilities(name=self.name, can=("deny", "allow", "state"), lost=tuple(lost))
 
+    def close(self) -> None:
+        self._denials.close()
+
     # --- deny and allow
 
     def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
@@ -84,27 +85,25 @@ class NginxGate(GateAdapter):
         fitting = [rule for rule in rules if not is_too_long(rule)]
         if rules and not fitting:
             raise Unsupported(f"refusing URLs of more than {MAX_TOKEN_BYTES} bytes in nginx")
-        with self._book.changing() as state:
-            if op_id in state.spent:
-                raise Denied("this operation was taken back; whoever sends it now comes too late")
-            state.ops.setdefault(op_id, fitting)
-        self._apply(op_id, present=True)
+        with self._denials.changing() as change:
+            change.deny(op_id, fitting)
+        self._switch.bring(op_id, present=True)
         return GateReceipt(op_id=op_id, undo={"op_id": op_id}, residual=self._residual(rules))
 
     def _allow(self, receipt: GateReceipt) -> None:
-        with self._book.changing() as state:
-            state.spend(receipt.op_id)
-            taken_back = state.ops.pop(receipt.op_id, None)
-            if taken_back is not None:
-                state.leaving[receipt.op_id] = taken_back
-        self._apply(receipt.op_id, present=False)
+        with self._denials.changing() as change:
+            change.allow(receipt.op_id)
+        self._switch.bring(receipt.op_id, present=False)
 
     def _state(self, receipt: GateReceipt) -> GateStatus:
-        state = self._book.load()
-        listed, applied = receipt.op_id in state.ops, receipt.op_id in state.applied
-        if not listed and not applied:
-            return GateStatus.OPEN
-        if listed and applied and state.is_live(read_or_empty(self._map_file)):
+        with self._denials.reading() as view:
+            listed, applied = view.is_listed(receipt.op_id), view.is_applied(receipt.op_id)
+            if not listed and not applied:
+                return GateStatus.OPEN
+            marks, names = view.marks(), names_of(view, receipt.op_id)
+        # While a change is on its way to nginx, what nginx knows already is in both of its map files.
+        live = digest(read_or_empty(self._map_file)) in (marks.live, self._switch.target)
+        if listed and applied and live and names is not None and all(map(self._files.holds, names)):
             return GateStatus.DENYING
         return GateStatus.UNKNOWN
 
@@ -117,37 +116,3 @@ class NginxGate(GateAdapter):
         if not self._reloader.sees_effect:
             residual.append("nginx was told to reload; nobody saw when it did")
         return tuple(residual)
-
-    def _apply(self, op_id: str, *, present: bool) -> None:
-        """Bring nginx to what the book says. Callers that wait here meanwhile find their own change already live."""
-        with self._applying:
-            before = read_or_empty(self._map_file)
-            with self._book.changing() as state:
-                if present != (op_id in state.ops):
-                    raise Retryable("nginx refused a rule that was changed together with this one; try again")
-                if (op_id in state.applied) == present and state.is_live(before):
-                    return
-                body = body_of(state.rules())
-                unchanged = state.is_live(before) and stamped(body, str(state.generation)) == before
-                state.generation += not unchanged
-            text = stamped(body, str(state.generation))
-            if not unchanged:
-                self._switch(before, text, str(state.generation))
-            with self._book.changing() as after:
-                after.applied = sorted(state.ops)
-                after.sha256 = hashlib.sha256(text).hexdigest()
-                after.leaving = {op: rules for op, rules in after.leaving.items() if op not in state.leaving}
-
-    def _switch(self, before: bytes, text: bytes, generation: str) -> None:
-        write_durably(self._map_file, text)
-        try:
-            self._reloader.check_configuration()
-        except AdapterError:
-            write_durably(self._map_file, before or render([], "0"))
-            with self._book.changing() as state:
-                state.ops = {op: rules for op, rules in state.ops.items() if op in state.applied}
-                state.ops.update(state.leaving)
-                state.spent = [op for op in state.spent if op not in state.leaving]
-                state.leaving = {}
-            raise
-        self._reloader.reload(generation)

@@ -7,8 +7,10 @@ compares exactly. Nothing here is ever written into the file unquoted.
 """
 from __future__ import annotations
 
+import itertools
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import unquote_to_bytes
@@ -20,6 +22,12 @@ MAX_TOKEN_BYTES = 3900
 
 HOST = re.compile(r"[a-z0-9._\-]{1,255}|\[[0-9a-f:.]{2,45}\]")
 ANY_CASE = "*"
+HEADER = b"# Written by the takedown agent."
+KINDS = ("file", "page", "queried", "spelling")
+"""The maps that grow: stored files with any query, pages with exactly this one, and what finds a query's spellings."""
+
+Line = tuple[str, bytes]
+"""Kind and key of one line in a map."""
 PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 ESCAPES = {b"\\": b"\\\\", b'"': b'\\"', b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
 NEEDS_ESCAPE = re.compile(rb'[\\"\n\r\t]')
@@ -115,39 +123,40 @@ def _value(text: bytes) -> bytes:
     return _word(text).replace(b"$", b"${takedown_dollar}")
 
 
+def lines_of(rule: Rule) -> tuple[Line, ...]:
+    """What this rule puts into which map. Rules that mean the same have the same lines."""
+    if rule.any_query:
+        return (("file", _key(rule.host, None, rule.path)),)
+    spelled = dict.fromkeys((rule.query, literal_query(rule.query)))
+    lines: list[Line] = [("page", _key(rule.host, args, rule.path)) for args in spelled]
+    if rule.query:
+        lines.append(("queried", _key(rule.host, None, rule.path).lower()))
+        regex = spelled_regex(rule)
+        if len(regex) <= MAX_TOKEN_BYTES:
+            lines.append(("spelling", regex))
+    return tuple(lines)
+
+
 def render(rules: Iterable[Rule], generation: str) -> bytes:
-    """The whole file to include inside ``http { }``."""
-    return stamped(body_of(rules), generation)
+    """Everything in one file to include inside ``http { }``."""
+    keys: dict[str, set[bytes]] = {kind: set() for kind in KINDS}
+    for kind, key in itertools.chain.from_iterable(map(lines_of, rules)):
+        keys[kind].add(key)
+    return head(generation, {kind: map_lines(kind, keys[kind]) for kind in KINDS})
 
 
-def stamped(body: bytes, generation: str) -> bytes:
-    stamp = b'map $host $takedown_generation { default "%s"; }\n' % generation.encode("ascii")
-    return b"# Written by the takedown agent. Do not edit: it is replaced as a whole.\n" + stamp + body
-
-
-def body_of(rules: Iterable[Rule]) -> bytes:
-    """All but the generation, so that two generations can be compared."""
-    unique = sorted(set(rules), key=lambda rule: (rule.host, rule.path, rule.query, rule.any_query))
-    files = {_key(rule.host, None, rule.path) for rule in unique if rule.any_query}
-    pages = {
-        _key(rule.host, args, rule.path)
-        for rule in unique
-        if not rule.any_query
-        for args in (rule.query, literal_query(rule.query))
-    }
-    queried = [rule for rule in unique if not rule.any_query and rule.query]
+def head(generation: str, within: Mapping[str, Sequence[bytes]]) -> bytes:
+    """The file that nginx includes inside ``http { }``, with these lines in the map of each kind."""
     return b"\n".join(
         [
+            HEADER + b" Do not edit: it is replaced as a whole.",
+            b'map $host $takedown_generation { default "%s"; }' % generation.encode("ascii"),
             b'geo $takedown_dollar { default "$"; }',
-            *_exact(b"file", b"$host $uri", files),
-            *_exact(b"page", b"$host $args $uri", pages),
-            b'map "$host $uri" $takedown_queried {', b"default 0;",
-            *(_word(key) + b" 1;" for key in _folded(_key(rule.host, None, rule.path) for rule in queried)),
-            b"}",
+            *_exact(b"file", b"$host $uri", within.get("file", ())),
+            *_exact(b"page", b"$host $args $uri", within.get("page", ())),
+            b'map "$host $uri" $takedown_queried {', b"default 0;", *within.get("queried", ()), b"}",
             b'map $args $takedown_coded { default 0; "~[%+]" 1; }',
-            b'map "$host $args $uri" $takedown_spelling {', b"default 0;",
-            *(b'"' + regex + b'" 1;' for regex in map(spelled_regex, queried) if len(regex) <= MAX_TOKEN_BYTES),
-            b"}",
+            b'map "$host $args $uri" $takedown_spelling {', b"default 0;", *within.get("spelling", ()), b"}",
             b'map "$takedown_queried$takedown_coded" $takedown_spelled { default 0; 11 $takedown_spelling; }',
             b'map "$takedown_file_denied$takedown_page_denied$takedown_spelled" $takedown_deny { default 1; 000 0; }',
             b'map $takedown_deny $takedown_cache_control { default ""; 1 "no-store"; }',
@@ -156,23 +165,32 @@ def body_of(rules: Iterable[Rule]) -> bytes:
     )  # fmt: skip
 
 
-def _exact(name: bytes, source: bytes, keys: set[bytes]) -> list[bytes]:
-    """Three maps: look the key up whatever its case, compare it byte for byte, and put the two together."""
+def include(path: str) -> bytes:
+    return b"include " + _word(os.fsencode(path)) + b";"
+
+
+def map_lines(kind: str, keys: Iterable[bytes]) -> list[bytes]:
+    """The lines of these keys, each key once. All that differ in letter case only must be given together."""
+    if kind == "spelling":
+        return [b'"' + regex + b'" 1;' for regex in sorted(set(keys))]
+    if kind == "queried":
+        return [_word(key) + b" 1;" for key in sorted(set(keys))]
     by_case: dict[bytes, list[bytes]] = {}
-    for key in sorted(keys):
+    for key in sorted(set(keys)):
         by_case.setdefault(key.lower(), []).append(key)
-    # A key of full length that no request has: it shows at once when map_hash_bucket_size is too small.
-    lines = [_word(b"length-guard " + b"x" * MAX_TOKEN_BYTES) + b' "";']
-    for folded, same in by_case.items():
-        value = _value(same[0]) if len(same) == 1 else _word(ANY_CASE.encode("ascii"))
-        lines.append(_word(folded) + b" " + value + b";")
+    any_case = _word(ANY_CASE.encode("ascii"))
     return [
-        b'map "%s" $takedown_%s {' % (source, name), b'default "";', *lines, b"}",
+        _word(folded) + b" " + (_value(same[0]) if len(same) == 1 else any_case) + b";"
+        for folded, same in by_case.items()
+    ]
+
+
+def _exact(name: bytes, source: bytes, lines: Sequence[bytes]) -> list[bytes]:
+    """Three maps: look the key up whatever its case, compare it byte for byte, and put the two together."""
+    # A key of full length that no request has: it shows at once when map_hash_bucket_size is too small.
+    guard = _word(b"length-guard " + b"x" * MAX_TOKEN_BYTES) + b' "";'
+    return [
+        b'map "%s" $takedown_%s {' % (source, name), b'default "";', guard, *lines, b"}",
         b'map "$takedown_%s\\n%s" $takedown_%s_exact { default 0; "~^(?s)(.+)\\n\\1\\z" 1; }' % (name, source, name),
         b'map $takedown_%s $takedown_%s_denied { default $takedown_%s_exact; "" 0; "*" 1; }' % (name, name, name),
     ]  # fmt: skip
-
-
-def _folded(keys: Iterable[bytes]) -> list[bytes]:
-    return sorted({key.lower() for key in keys})
-

@@ -23,6 +23,7 @@ from tests.faults.scenario_parts import Keys, copies_of, make_vault
 
 NEW_PICTURE = "new picture"
 DOWN = ("disabled", "removed")
+_INCLUDE = re.compile(rb'^include "([^"]+)";$', re.MULTILINE)
 _TORN = re.compile(r"copy copy holds \d+ letters|checkpoint \d+ of copy copy: the checkpoint is not signed")
 
 
@@ -158,7 +159,7 @@ def _bytes_lost(places: Places, sealed: list[bytes]) -> Iterator[str]:
 
 def _customer(places: Places, script: str) -> Iterator[str]:
     names = [places.docroot / name for name in (PICTURE, SECOND_NAME)]
-    denied = f"{HOST} /{PICTURE.removeprefix('acme/')}".encode() in places.map_file.read_bytes()
+    denied = f"{HOST} /{PICTURE.removeprefix('acme/')}".encode() in _included(places.map_file)
     if script != "withdraw":
         if any(name.exists() for name in names):
             yield "it is there again"
@@ -178,6 +179,15 @@ def _customer(places: Places, script: str) -> Iterator[str]:
         if (syscalls.get_flags(file) or 0) & syscalls.IMMUTABLE:
             yield "it came back immutable"
         os.close(file)
+
+
+def _included(map_file: Path) -> bytes:
+    """What nginx reads there: the map file, and behind it the files that it names and that these name."""
+    folder, found, texts = map_file.with_name(f"{map_file.name}.d"), [map_file], []
+    for path in found:
+        texts.append(path.read_bytes())
+        found += [folder / Path(os.fsdecode(one)).name for one in _INCLUDE.findall(texts[-1])]
+    return b"\n".join(texts)
 
 
 # --- the evidence

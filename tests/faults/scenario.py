@@ -181,6 +181,7 @@ def prepare(places: Places, keys: Keys, script: str) -> None:
     if script not in FRESH:
         chain = Chain(places, keys, SteeredClock(dt.datetime.now(dt.UTC)))
         chain.number()
+        chain.gate.close()
         chain.store.close()
 
 
@@ -192,6 +193,7 @@ def play(places: Places, keys: Keys, script: str, *, patient: bool) -> int:
     try:
         chain = Chain(places, keys, clock)
         SCRIPTS[script](Play(chain=chain, patient=patient))
+        chain.gate.close()
         chain.store.close()
     except (WaitsError, GaveUp):
         return WAITS

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def need(cond: object, what: str) -> None:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 class RunningNginx:
@@ -55,7 +56,7 @@ class RunningNginx:
         wait_for(lambda: not Path(f"/proc/{pid}/stat").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text())
 
 
-def wait_for(reached, seconds: float = 10) -> None:
+def wait_for(reached: Callable[[], object], seconds: float = 10) -> None:
     until = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < until, "waited too long"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.contract import CacheHints, CacheKey, PurgeStatus
+from adapters.contract import CacheHints, CacheKey, PurgeStatus, PurgeTicket
 from adapters.nginx.cache import NginxCache
 from adapters.nginx.keys import KeyTemplate, file_of, parse_levels, stored_key, wanted_of
 from adapters.nginx.rules import render
@@ -26,7 +26,7 @@ def store(folder: Path, key: str, levels: str = "1:2", name: str = "") -> Path:
     return path
 
 
-def purge(cache: NginxCache, url: str, hints: CacheHints | None = None):
+def purge(cache: NginxCache, url: str, hints: CacheHints | None = None) -> PurgeTicket:
     return cache.purge(cache.variants(url, hints or CacheHints()), "op-1")
 
 

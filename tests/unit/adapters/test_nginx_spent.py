@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from adapters.contract import Denied, DenyTarget, GateReceipt, GateStatus, Retryable
-from adapters.nginx import book
+from adapters.nginx import operations
 from adapters.nginx.gate import NginxGate
 
 TARGET = DenyTarget(url="https://img.example/a.jpg", host="img.example", path=b"/a.jpg")
@@ -39,17 +38,9 @@ def test_allow_before_deny_spends_it(tmp_path: Path) -> None:
 
 
 def test_spent_operations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book, "MAX_SPENT", 3)
-    kept = book.Book(str(tmp_path / "book.json"))
+    monkeypatch.setattr(operations, "MAX_SPENT", 3)
+    asked = gate(tmp_path)
     for number in (1, 2, 3, 1, 4):
-        with kept.changing() as state:
-            state.spend(f"op-{number}")
-    assert kept.load().spent == ["op-3", "op-1", "op-4"]
-
-
-def test_book_of_an_older_version_is_read(tmp_path: Path) -> None:
-    gate(tmp_path).deny([TARGET], "op-1")
-    path = tmp_path / "deny.conf.json"
-    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "spent"}))
-    gate(tmp_path).allow(RECEIPT)
-    assert gate(tmp_path).state(RECEIPT) is GateStatus.OPEN
+        asked.allow(GateReceipt(op_id=f"op-{number}"))
+    with asked._denials.reading() as view:
+        assert [view.is_spent(f"op-{number}") for number in (1, 2, 3, 4)] == [True, False, True, True]
