@@ -174,12 +174,12 @@ def _verify_detail(stored: Mapping[str, Any], actor_commit: bytes, detail_commit
     detail = stored.get("detail")
     if isinstance(detail, str):
         detail = detail.encode()
-    triples = (("actor", stored.get("actor"), actor_commit), ("detail", detail, detail_commit))
-    return [
-        f"the entry's {name} is not what was committed to"
-        for name, found, expected in triples
-        if not _fits(stored.get(f"salt_{name}"), found, expected)
-    ]
+    problems = []
+    if not _fits(stored.get("salt_actor"), stored.get("actor"), actor_commit):
+        problems.append("the entry's actor is not what was committed to")
+    if not _fits(stored.get("salt_detail"), detail, detail_commit):
+        problems.append("the entry's detail is not what was committed to")
+    return problems
 
 
 def _fits(salt: object, value: object, expected: bytes) -> bool:

@@ -156,6 +156,9 @@ class Reads(Protocol):
     def dead_events(self, *, after: str | None, limit: int) -> tuple[EventRow, ...]: ...
     def stuck_work(self, limit: int) -> tuple[WorkRow, ...]: ...
     def open_pages(self, limit: int) -> tuple[PageRow, ...]: ...
+    def last_paged(self, kind: str) -> Mapping[str, tuple[int, bool]]:
+        """By subject: when a person was last called about it, and whether nobody acknowledged that."""
+
     def gauges(self) -> Mapping[str, float]:
         """Figures for metrics: `backlog{track}`, `oldest_due_seconds{track}`, dead letters, unsequenced entries."""
 
@@ -196,8 +199,8 @@ class Queue(Protocol):
     def give_back(self, worker: str, leases: Collection[tuple[Track, str, int]]) -> int:
         """Free rows that were leased to us and that nobody here works on."""
 
-    def next_due(self, tracks: Sequence[Track]) -> int | None:
-        """When the next unleased row falls due, or None."""
+    def due_by_class(self, classes: Sequence[tuple[Track, int]]) -> tuple[int, Mapping[tuple[Track, int], int]]:
+        """The database's time, and when in each class the next unleased row falls due, in one look without a lock."""
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
         """One transaction, a savepoint each; a ConflictError or LostLeaseError rolls back its own outcome alone.

@@ -219,5 +219,5 @@ def _fold(hashes: bytes) -> bytes:
     row = hashes
     while len(row) > HASH_BYTES:
         pairs = range(0, len(row), 2 * HASH_BYTES)
-        row = b"".join(sha256(b"\x01" + row[at : at + 2 * HASH_BYTES]).digest() for at in pairs)
+        row = b"".join([sha256(b"\x01" + row[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
     return row

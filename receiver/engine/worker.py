@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -111,6 +111,7 @@ class Worker:
         self._strays_at = time.monotonic()
         self.use(tools)
         self._lanes = tuple(Lane(lane, self._poke.set) for lane in lanes)
+        self._classes = tuple(one for lane in lanes for one in lane.classes)
         self._runner = Runner(
             committer=committer,
             tools=lambda: self.tools,
@@ -140,8 +141,9 @@ class Worker:
             thread.start()
         while not self._stopping.is_set():
             self._poke.clear()
-            if not self._claim_all():
-                self._poke.wait(self._idle_seconds())
+            wait_seconds = self._claim_due()
+            if wait_seconds:
+                self._poke.wait(wait_seconds)
         self._drain()
         self._ended.set()
 
@@ -150,37 +152,42 @@ class Worker:
             if self._wait_for_call(POLL_SECONDS):
                 self._poke.set()
 
-    def _claim_all(self) -> int:
-        """One query for each class with a free thread; the number of rows leased."""
-        claimed = 0
+    def _claim_due(self) -> float:
+        """Lease what is due and has a free thread; the seconds to wait before the next look, 0 where there is more."""
         if not self.heartbeat.fresh():
-            return 0
+            return BUSY_SECONDS
         try:
-            for lane in self._lanes:
-                for track, priority in lane.plan.classes:
-                    free = lane.free
-                    rows = self._queue.claim(self.heartbeat.worker, track, priority, free) if free else []
-                    for row in rows:
-                        self._run_in(lane, row)
-                    claimed += len(rows)
+            now, dues = self._queue.due_by_class(self._classes)
+            claimed = sum([self._claim(lane, now, dues) for lane in self._lanes])
             self._give_back_strays()
         except StoreUnavailableError as exc:
             log.warning("claim.failed", error=str(exc))
-            return 0
+            return POLL_SECONDS
+        return 0.0 if claimed else self._idle_seconds(now, dues)
+
+    def _claim(self, lane: Lane, now: int, dues: Mapping[tuple[Track, int], int]) -> int:
+        """One claim for each class in which something is due, in the lane's order; the number of rows leased."""
+        claimed = 0
+        for track, priority in lane.plan.classes:
+            free = lane.free
+            if free and dues.get((track, priority), now + 1) <= now:
+                rows = self._queue.claim(self.heartbeat.worker, track, priority, free)
+                for row in rows:
+                    self._run_in(lane, row)
+                claimed += len(rows)
         return claimed
 
-    def _idle_seconds(self) -> float:
+    def _idle_seconds(self, now: int, dues: Mapping[tuple[Track, int], int]) -> float:
         """Until the next row falls due, at most the safety poll."""
-        try:
-            due = self._queue.next_due(tuple(Track))
-            if due is None:
-                return POLL_SECONDS
-            if due <= self._queue.now() and not all(lane.free for lane in self._lanes):
-                # It waits for a thread, and a thread that becomes free pokes.
-                return BUSY_SECONDS
-            return min(POLL_SECONDS, max(0.005, (due - self._queue.now()) / 1_000_000))
-        except StoreUnavailableError:
-            return POLL_SECONDS
+        wait_seconds = POLL_SECONDS
+        for lane in self._lanes:
+            for one in lane.plan.classes:
+                if one not in dues:
+                    continue
+                # A row that waits for a thread: one that becomes free pokes.
+                soonest = 0.005 if lane.free else BUSY_SECONDS
+                wait_seconds = min(wait_seconds, max(soonest, (dues[one] - now) / 1_000_000))
+        return wait_seconds
 
     def _dispatch(self, row: WorkRow) -> None:
         """A row leased by another step's outcome goes straight to its lane, without a claim."""

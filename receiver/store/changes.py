@@ -8,13 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, UniqueConstraint, and_, bindparam, insert, update
-from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from receiver.domain.errors import ConflictError
 from receiver.domain.outcome import Insert, Update
 from receiver.domain.status import PRIORITY, Track
+from receiver.store.backend import Backend
 from receiver.store.codec import Codec
 from receiver.store.errors import BadRowError
+from receiver.store.prepared import Prepared
 from receiver.store.tables import metadata
 
 
@@ -88,26 +89,81 @@ _DEFAULTS: dict[str, Mapping[str, Any]] = {
 
 
 def prepare(codec: Codec, changes: Sequence[Insert | Update]) -> tuple[Change, ...]:
-    """Encrypt and group; neighbours of the same shape become one statement. Raises BadRowError."""
+    """Encrypt and group: changes of one shape become one statement where their order means nothing.
+
+    A notice of 25 items opens 25 cases, and each of them is seven changes. Raises BadRowError.
+    """
     ready: list[Change] = []
     for change in changes:
-        made = _insert(codec, change) if isinstance(change, Insert) else _update(codec, change)
-        joined = _join(ready[-1], made) if ready else None
-        if joined is not None:
-            ready[-1] = joined
-        else:
-            ready.append(made)
+        _put(ready, _insert(codec, change) if isinstance(change, Insert) else _update(codec, change))
     return tuple(ready)
 
 
-def write(conn: Connection, changes: Sequence[Change], now: int) -> None:
-    """Raises ConflictError when a row to be changed is not there, or IntegrityError for a broken rule."""
-    for change in changes:
-        if isinstance(change, InsertRows):
-            rows = [{"created_at": now, **row} for row in change.rows]
-            conn.execute(insert(metadata.tables[change.table]), rows)
+def _put(ready: list[Change], made: Change) -> None:
+    """Add it to the last group of its shape, unless something in between has to be written before it."""
+    for place in range(len(ready) - 1, -1, -1):
+        joined = _join(ready[place], made)
+        if joined is not None:
+            ready[place] = joined
+            return
+        if not _may_pass(made, ready[place]):
+            break
+    ready.append(made)
+
+
+def _may_pass(made: Change, other: Change) -> bool:
+    """Whether it may be written before the other: never in one table, and never before a row that it points at."""
+    if made.table == other.table:
+        return False
+    return isinstance(other, UpdateRows) or other.table not in _points_at(made.table)
+
+
+@lru_cache(maxsize=64)
+def _points_at(table: str) -> frozenset[str]:
+    return frozenset(key.column.table.name for key in metadata.tables[table].foreign_keys)
+
+
+class ChangeWriter:
+    """Writes them, with the statements kept that it has met."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._kept: dict[tuple[object, ...], Prepared] = {}
+
+    def write(self, conn: Connection, changes: Sequence[Change], now: int) -> None:
+        """Raises ConflictError when a row to be changed is not there, or IntegrityError for a broken rule."""
+        for change in changes:
+            if isinstance(change, InsertRows):
+                rows = [{"created_at": now, **row} for row in change.rows]
+                self._insertion(change.table, tuple(sorted(rows[0]))).write(conn, rows)
+            else:
+                self._update(conn, change)
+
+    def _update(self, conn: Connection, change: UpdateRows) -> None:
+        statement = self._statement(change)
+        if change.optional or _names_one_row(change.table, frozenset(change.where)):
+            changed = statement.write(conn, change.rows)
+            fits = change.optional or changed == len(change.rows)
         else:
-            _write_update(conn, change)
+            fits = all(statement.write(conn, [row]) == 1 for row in change.rows)
+        if not fits:
+            raise ConflictError(f"a row of {change.table} is not as it was; read again and decide again")
+
+    def _insertion(self, table: str, columns: tuple[str, ...]) -> Prepared:
+        key = (table, columns)
+        if key not in self._kept:
+            self._kept[key] = Prepared(self._backend, insert(metadata.tables[table]), columns)
+        return self._kept[key]
+
+    def _statement(self, change: UpdateRows) -> Prepared:
+        key = _shape(change)
+        if key not in self._kept:
+            target = metadata.tables[change.table]
+            conditions = [target.c[name] == bindparam(f"w_{name}") for name in change.where]
+            conditions += [target.c[name].is_(None) for name in change.null]
+            values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in change.columns}
+            self._kept[key] = Prepared(self._backend, update(target).where(and_(*conditions)).values(values))
+        return self._kept[key]
 
 
 def _insert(codec: Codec, change: Insert) -> InsertRows:
@@ -155,25 +211,6 @@ def _shape(change: UpdateRows) -> tuple[object, ...]:
     return (change.table, change.where, change.null, change.columns, change.optional)
 
 
-def _write_update(conn: Connection, change: UpdateRows) -> None:
-    statement = _statement(change.table, change.where, change.null, change.columns)
-    if change.optional or _names_one_row(change.table, frozenset(change.where)):
-        changed = conn.execute(statement, list(change.rows)).rowcount
-        fits = change.optional or changed == len(change.rows)
-    else:
-        fits = all(conn.execute(statement, row).rowcount == 1 for row in change.rows)
-    if not fits:
-        raise ConflictError(f"a row of {change.table} is not as it was; read again and decide again")
-
-
-@lru_cache(maxsize=512)
-def _statement(table: str, where: tuple[str, ...], null: tuple[str, ...], columns: tuple[str, ...]) -> UpdateStatement:
-    target = metadata.tables[table]
-    conditions = [target.c[name] == bindparam(f"w_{name}") for name in where]
-    conditions += [target.c[name].is_(None) for name in null]
-    return update(target).where(and_(*conditions)).values({name: bindparam(f"v_{name}") for name in columns})
-
-
 @lru_cache(maxsize=512)
 def _names_one_row(table: str, where: frozenset[str]) -> bool:
     """Whether these columns can match one row at most, so that a sum of counts says how many rows matched."""
@@ -181,5 +218,3 @@ def _names_one_row(table: str, where: frozenset[str]) -> bool:
     keys = [set(target.primary_key.columns.keys())]
     keys += [set(rule.columns.keys()) for rule in target.constraints if isinstance(rule, UniqueConstraint)]
     return any(key <= where for key in keys)
-
-

@@ -122,7 +122,7 @@ class Codec:
         if stored is None:
             return _EMPTY[column.form] if column.erasable else None
         data = self.sealer.open(f"{table}:{name}:{place}", stored) if column.sealed else stored.encode()
-        return _parse(column.form, data)
+        return parse(column.form, data)
 
     def _with_hashes(self, table: str, values: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(values)
@@ -178,13 +178,15 @@ def _format(form: Form, value: Any) -> bytes:
     return json.dumps(_lists(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _parse(form: Form, data: bytes) -> Any:
+def parse(form: Form, data: bytes) -> Any:
+    """What a column of this form holds, once it is opened."""
     if form is Form.TEXT:
         return data.decode("utf-8", "surrogatepass")
     if form is Form.BYTES:
         return data
-    if form is Form.JSON:
+    if form is Form.JSON and (b"b64" in data or b"\\" in data):
         return _unshield(load_json(data))
+    # Without that word, written out or escaped, there are no bytes in it to bring back.
     return json.loads(data)
 
 

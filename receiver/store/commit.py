@@ -10,18 +10,19 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-from receiver.domain.entry import LedgerNote, make_entry
+from receiver.domain.entry import Entry, make_entry
 from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import CaseGuard, CommitResult, NewEvent, Outcome, Page, Wake, WorkMove
 from receiver.domain.status import PRIORITY, Track
 from receiver.store import tables, upserts
 from receiver.store.backend import Backend
-from receiver.store.changes import Change, UpdateRows, prepare, write
+from receiver.store.changes import Change, ChangeWriter, UpdateRows, prepare
 from receiver.store.codec import Codec
 from receiver.store.database import Database, Part
 from receiver.store.entries import detail_row, entry_row
-from receiver.store.errors import BadRowError, DeadlockError, ForbiddenError
+from receiver.store.errors import BadRowError, DeadlockError, ForbiddenError, RefusedEntryError
+from receiver.store.prepared import Prepared
 from receiver.store.spending import check_spending, lock_issuers
 
 MAX_OUTCOMES = 64
@@ -41,6 +42,7 @@ class Commits(Part):
     def __init__(self, db: Database, codec: Codec) -> None:
         super().__init__(db, codec)
         self._statements = _Statements(db.backend)
+        self._changes = ChangeWriter(db.backend)
 
     def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
         """One transaction; an outcome that lost its race is rolled back alone and has its error in its result.
@@ -64,14 +66,18 @@ class Commits(Part):
             return _Ready(outcome=outcome, error=error)
 
     def _write_patiently(self, ready: Sequence[_Ready]) -> list[CommitResult]:
+        apart = False
         for _ in range(_TRIES - 1):
             try:
-                return self._write(ready)
+                return self._write(ready, apart=apart)
             except DeadlockError:
                 continue
-        return self._write(ready)
+            except RefusedEntryError:
+                apart = True
+        return self._write(ready, apart=True)
 
-    def _write(self, ready: Sequence[_Ready]) -> list[CommitResult]:
+    def _write(self, ready: Sequence[_Ready], *, apart: bool) -> list[CommitResult]:
+        """`apart`: each outcome's entries inside its savepoint, so that one the tables refuse fails alone."""
         transaction: str | None = None
         results: list[CommitResult] = []
         try:
@@ -79,7 +85,9 @@ class Commits(Part):
                 self._lock(conn, ready)
                 now = self._db.now_in(conn)
                 transaction = self._db.backend.transaction_id(conn)
-                results = [self._write_one(conn, one, now) for one in ready]
+                entries: list[Entry] | None = None if apart else []
+                results = [self._write_one(conn, one, now, entries) for one in ready]
+                self._enter_all(conn, entries or (), now)
         except StoreUnavailableError:
             # The line may have broken after the server wrote it all and before it said so.
             written = len(results) == len(ready) and transaction is not None
@@ -99,12 +107,16 @@ class Commits(Part):
         self._db.backend.lock_first(conn, cases=cases, work=work, notices=notices, items=items)
         lock_issuers(conn, {outcome.spends.issuer for outcome in outcomes if outcome.spends is not None})
 
-    def _write_one(self, conn: Connection, one: _Ready, now: int) -> CommitResult:
+    def _write_one(self, conn: Connection, one: _Ready, now: int, entries: list[Entry] | None) -> CommitResult:
+        """Its ledger entries are added to `entries`, for the end of the transaction, or written at once for None."""
         if one.error is not None:
             return CommitResult(error=one.error)
         conn.exec_driver_sql("SAVEPOINT outcome")
         try:
             sequences = self._apply(conn, one, now)
+            noted = [make_entry(note, id=new_id(), at=now) for note in one.outcome.notes]
+            if entries is None:
+                self._enter(conn, noted, now)
         except (ReceiverError, StatementError, TypeError, ValueError, OverflowError) as error:
             own = self._its_own(error)
             if own is None:
@@ -113,6 +125,8 @@ class Commits(Part):
             conn.exec_driver_sql("RELEASE SAVEPOINT outcome")
             return CommitResult(error=own)
         conn.exec_driver_sql("RELEASE SAVEPOINT outcome")
+        if entries is not None:
+            entries += noted
         return CommitResult(sequences=sequences)
 
     def _its_own(self, error: Exception) -> ReceiverError | None:
@@ -138,31 +152,29 @@ class Commits(Part):
             check_spending(conn, outcome.spends)
         if outcome.work is not None:
             self._move(conn, outcome.work, now)
-        write(conn, one.changes, now)
+        self._changes.write(conn, one.changes, now)
         self._bump(conn, outcome.bumps)
         sequences = self._tell(conn, outcome.events, now)
-        self._note(conn, outcome.notes, now)
         self._wake(conn, _wakes(outcome), now)
         self._page(conn, outcome.pages, now)
         return sequences
 
     def _guard(self, conn: Connection, guard: CaseGuard) -> None:
-        query = select(tables.case.c.revision).where(tables.case.c.id == guard.case)
-        revision = conn.execute(self._db.backend.for_update(query)).scalar_one_or_none()
+        revision = conn.execute(self._statements.revision, {"g_id": guard.case}).scalar_one_or_none()
         if revision != guard.revision:
             raise ConflictError("the case's claims, holds or decisions changed; read again and decide again")
 
     def _move(self, conn: Connection, move: WorkMove, now: int) -> None:
-        values = {f"m_{name}": value for name, value in asdict(move).items() if name != "keep"}
+        values = {f"m_{name}": value for name, value in vars(move).items() if name != "keep"}
         values |= {"m_track": move.track.value, "m_now": now, "m_next_owner": move.owner if move.keep else None}
-        if conn.execute(self._statements.move, values).rowcount != 1:
+        if self._statements.move.write(conn, [values]) != 1:
             raise LostLeaseError("another worker took this row over; drop what was decided")
 
     def _bump(self, conn: Connection, cases: Sequence[str]) -> None:
         if not cases:
             return
         rows = [{"b_id": case} for case in sorted(set(cases))]
-        if conn.execute(self._statements.bump, rows).rowcount != len(rows):
+        if self._statements.bump.write(conn, rows) != len(rows):
             raise ConflictError("a case to be changed is not there; read again and decide again")
 
     def _tell(self, conn: Connection, events: Sequence[NewEvent], now: int) -> dict[str, int]:
@@ -178,7 +190,7 @@ class Commits(Part):
         for event in events:
             last[event.notice] += 1
             rows.append(self._event_row(event, last[event.notice], now))
-        conn.execute(insert(tables.event), rows)
+        self._statements.events.write(conn, rows)
         return {row["item"]: row["sequence"] for row in rows}
 
     def _event_row(self, event: NewEvent, sequence: int, now: int) -> dict[str, Any]:
@@ -196,32 +208,44 @@ class Commits(Part):
         }
         return self._codec.to_row("event", values)
 
-    def _note(self, conn: Connection, notes: Sequence[LedgerNote], now: int) -> None:
-        if not notes:
-            return
-        entries = [make_entry(note, id=new_id(), at=now) for note in notes]
-        conn.execute(insert(tables.entry), [entry_row(entry) for entry in entries])
-        conn.execute(insert(tables.entry_detail), [detail_row(self._codec, entry, now) for entry in entries])
+    def _enter_all(self, conn: Connection, entries: Sequence[Entry], now: int) -> None:
+        """Those of the whole batch in two statements. Raises RefusedEntryError where one of them is at fault."""
+        try:
+            self._enter(conn, entries, now)
+        except (ReceiverError, StatementError, TypeError, ValueError, OverflowError) as error:
+            if self._its_own(error) is None:
+                raise
+            raise RefusedEntryError("the tables refuse an entry; write each outcome's with it") from error
+
+    def _enter(self, conn: Connection, entries: Sequence[Entry], now: int) -> None:
+        if entries:
+            self._statements.entries.write(conn, [entry_row(entry) for entry in entries])
+            self._statements.details.write(conn, [detail_row(self._codec, entry, now) for entry in entries])
 
     def _wake(self, conn: Connection, wakes: Sequence[Wake], now: int) -> None:
         if wakes:
-            conn.execute(self._statements.wake, [_wake_row(wake, now) for wake in wakes])
+            self._statements.wake.write(conn, [_wake_row(wake, now) for wake in wakes])
 
     def _page(self, conn: Connection, pages: Sequence[Page], now: int) -> None:
         if pages:
             fixed = {"count": 1, "created_at": now, "last_at": now, "acknowledged_at": None, "acknowledged_by": None}
-            conn.execute(self._statements.page, [{"id": new_id(), **asdict(page), **fixed} for page in pages])
+            self._statements.page.write(conn, [{"id": new_id(), **asdict(page), **fixed} for page in pages])
 
 
 class _Statements:
-    """Built once; SQLAlchemy then finds their compiled form by identity."""
+    """Built once, since building a statement costs more than running it."""
 
     def __init__(self, backend: Backend) -> None:
         case, notice = tables.case, tables.notice
-        self.move = upserts.move()
-        self.wake = upserts.wake(backend)
-        self.page = upserts.page(backend)
-        self.bump = update(case).where(case.c.id == bindparam("b_id")).values(revision=case.c.revision + 1)
+        self.move = Prepared(backend, upserts.move())
+        self.wake = Prepared(backend, upserts.wake(backend))
+        self.page = Prepared(backend, upserts.page(backend))
+        bump = update(case).where(case.c.id == bindparam("b_id")).values(revision=case.c.revision + 1)
+        self.bump = Prepared(backend, bump)
+        self.events = Prepared(backend, insert(tables.event))
+        self.entries = Prepared(backend, insert(tables.entry))
+        self.details = Prepared(backend, insert(tables.entry_detail))
+        self.revision = backend.for_update(select(case.c.revision).where(case.c.id == bindparam("g_id")))
         self.number = (
             update(notice)
             .where(notice.c.id == bindparam("n_id"))
@@ -247,6 +271,9 @@ def _wake_row(wake: Wake, now: int) -> dict[str, Any]:
         "epoch": 0,
         "nudges": 1,
         "attempts": 0,
+        "first_failed_at": None,
+        "last_error": None,
+        "stuck_from": None,
         "created_at": now,
         "from_state": wake.from_state if wake.state else None,
         "given_priority": wake.priority,

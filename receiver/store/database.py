@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -17,6 +18,8 @@ from receiver.store.codec import Codec
 from receiver.store.errors import DeadlockError, ForbiddenError, SchemaError, StoreBrokenError
 from receiver.store.sqlite import SqliteBackend
 
+Built = TypeVar("Built")
+
 _BROKEN = "the disk failed under the database; this process must end, then run `takedown-receiver check`"
 
 
@@ -25,6 +28,7 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._about_now: dict[object, tuple[ColumnElement[int], Any]] = {}
         self._broken = False
 
     @contextmanager
@@ -57,7 +61,16 @@ class Database:
 
     def now_in(self, conn: Connection) -> int:
         """Microseconds UTC on the database's own clock."""
-        return int(conn.execute(select(self.backend.now())).scalar_one())
+        return int(conn.execute(self.about_now("now", select)).scalar_one())
+
+    def about_now(self, name: object, build: Callable[[ColumnElement[int]], Built]) -> Built:
+        """A statement with the database's clock in it: built once, and anew where the clock is another one."""
+        now = self.backend.now()
+        kept = self._about_now.get(name)
+        if kept is None or kept[0] is not now:
+            kept = self._about_now[name] = (now, build(now))
+        built: Built = kept[1]
+        return built
 
     def explain(self, error: SQLAlchemyError, *, writing: bool) -> Exception:
         """Our error for a driver's; the error itself where it is a mistake of ours."""

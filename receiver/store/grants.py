@@ -6,6 +6,7 @@ A stranger who takes over the public side can record notices and nothing else: n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from receiver.store.errors import SchemaError
 from receiver.store.tables import metadata
@@ -45,6 +46,9 @@ _ADMIN: dict[str, tuple[str, ...]] = {
 }
 _WORKER: dict[str, tuple[str, ...]] = {**dict.fromkeys(metadata.tables, _ALL), "alembic_version": ("SELECT",)}
 
+FACES: Mapping[str, Mapping[str, tuple[str, ...]]] = {"web": _WEB, "admin": _ADMIN, "worker": _WORKER}
+"""What each process's role is granted, by table."""
+
 _RULES: dict[str, tuple[tuple[str, str], ...]] = {
     # Nobody on the public side may wake, make or move any other track than the reading of notices.
     "work": (
@@ -80,6 +84,12 @@ def grants(*, web: str, admin: str, worker: str) -> tuple[str, ...]:
         for act, rule in rules:
             statements += _policy(table, f"web_{act.lower()}s", act, web, rule)
     return tuple(statements)
+
+
+def columns_of(act: str) -> tuple[str, tuple[str, ...]]:
+    """`UPDATE (a, b)` as the verb and its columns; none where the whole table is meant."""
+    verb, _, columns = act.partition(" (")
+    return verb, tuple(name.strip() for name in columns.rstrip(")").split(",") if name.strip())
 
 
 def _policy(table: str, name: str, act: str, roles: str, rule: str) -> list[str]:

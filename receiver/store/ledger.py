@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 
 from receiver.domain.errors import ConflictError, LedgerConflictError
 from receiver.domain.ports import StoredCheckpoint, StoredEntry
 from receiver.store import tables, upserts
 from receiver.store.database import Part
-from receiver.store.entries import stored_entry
+from receiver.store.entries import ENTRY_COLUMNS, checkable_entry
 from receiver.store.errors import MissingRowError
 
 
 class LedgerTables(Part):
     def pending_entries(self, limit: int) -> list[tuple[str, bytes]]:
         """Id and leaf hash of entries without a number, in the order they will be numbered."""
-        entry = tables.entry.c
-        query = select(entry.id, entry.leaf_hash).where(entry.seq.is_(None)).order_by(entry.id).limit(limit)
         with self._db.read() as conn:
-            return [(name, leaf) for name, leaf in conn.execute(query)]
+            return [(name, leaf) for name, leaf in conn.execute(_PENDING, {"at_most": limit}).all()]
 
     def count_unsequenced(self) -> int:
         with self._db.read() as conn:
@@ -31,9 +29,8 @@ class LedgerTables(Part):
             return _size(conn)
 
     def tile(self, level: int, n: int) -> bytes | None:
-        tile = tables.tile.c
         with self._db.read() as conn:
-            return conn.execute(select(tile.hashes).where(tile.level == level, tile.n == n)).scalar_one_or_none()
+            return conn.execute(_TILE, {"a_level": level, "a_n": n}).scalar_one_or_none()
 
     def append_to_ledger(
         self, first_seq: int, entries: Sequence[tuple[str, int]], tiles: Sequence[tuple[int, int, bytes]]
@@ -60,10 +57,8 @@ class LedgerTables(Part):
             conn.execute(put, self._codec.to_row("checkpoint", row))
 
     def last_checkpoint(self) -> StoredCheckpoint | None:
-        checkpoint = tables.checkpoint.c
-        query = select(tables.checkpoint).order_by(checkpoint.size.desc()).limit(1)
         with self._db.read() as conn:
-            row = conn.execute(query).mappings().first()
+            row = conn.execute(_LAST_CHECKPOINT).mappings().first()
         if row is None:
             return None
         copies = self._codec.from_row("checkpoint", "copies", row["copies"], str(row["size"]))
@@ -82,16 +77,10 @@ class LedgerTables(Part):
             conn.execute(update(checkpoint).where(checkpoint.c.size == size).values(row))
 
     def iter_entries(self, first_seq: int, limit: int) -> list[StoredEntry]:
-        entry, detail = tables.entry, tables.entry_detail
-        query = (
-            select(entry, detail.c.data)
-            .outerjoin(detail, detail.c.entry == entry.c.id)
-            .where(entry.c.seq >= first_seq)
-            .order_by(entry.c.seq)
-            .limit(limit)
-        )
+        """For checking: a detail may be the text that was committed to instead of what it says."""
+        given = {"first": first_seq, "at_most": limit}
         with self._db.read() as conn:
-            return [stored_entry(self._codec, row) for row in conn.execute(query).mappings()]
+            return [checkable_entry(self._codec, row) for row in conn.execute(_NUMBERED, given).all()]
 
     def _put_tiles(self, conn: Connection, tiles: Sequence[tuple[int, int, bytes]]) -> None:
         if not tiles:
@@ -101,6 +90,25 @@ class LedgerTables(Part):
         conn.execute(put, [{"level": level, "n": n, "hashes": hashes, "created_at": now} for level, n, hashes in tiles])
 
 
+# Built once, since building a statement costs more than running it.
+_PENDING = (
+    select(tables.entry.c.id, tables.entry.c.leaf_hash)
+    .where(tables.entry.c.seq.is_(None))
+    .order_by(tables.entry.c.id)
+    .limit(bindparam("at_most", type_=Integer))
+)
+_NUMBERED = (
+    select(*ENTRY_COLUMNS)
+    .outerjoin(tables.entry_detail, tables.entry_detail.c.entry == tables.entry.c.id)
+    .where(tables.entry.c.seq >= bindparam("first"))
+    .order_by(tables.entry.c.seq)
+    .limit(bindparam("at_most", type_=Integer))
+)
+_TILE = select(tables.tile.c.hashes).where(
+    tables.tile.c.level == bindparam("a_level"), tables.tile.c.n == bindparam("a_n")
+)
+_LAST_CHECKPOINT = select(tables.checkpoint).order_by(tables.checkpoint.c.size.desc()).limit(1)
+_LAST_NUMBER = select(func.max(tables.entry.c.seq)).where(tables.entry.c.seq.is_not(None))
 _NUMBER = (
     update(tables.entry)
     .where(tables.entry.c.id == bindparam("e_id"), tables.entry.c.seq.is_(None))
@@ -109,6 +117,5 @@ _NUMBER = (
 
 
 def _size(conn: Connection) -> int:
-    seq = tables.entry.c.seq
-    last = conn.execute(select(func.max(seq)).where(seq.is_not(None))).scalar_one_or_none()
+    last = conn.execute(_LAST_NUMBER).scalar_one_or_none()
     return 0 if last is None else int(last) + 1

@@ -12,8 +12,8 @@ from receiver.domain.ports import CaseLine, ItemLine, KeyOverlay, PageRow
 from receiver.domain.rows import CaseRow, DecisionRow, EventRow, ItemRow, NoticeRow, PauseRow, WorkRow
 from receiver.domain.status import Evidence, Exposure, ItemStatus, Track
 from receiver.store import tables
-from receiver.store.reads import Finder
-from receiver.store.rowmaker import build
+from receiver.store.reads import Finder, item_line
+from receiver.store.rowmaker import columns_of
 
 OPEN = "open_"
 """In place of an exposure state: every case that is not closed."""
@@ -52,17 +52,17 @@ class Lists(Finder):
 
     def pauses(self) -> tuple[PauseRow, ...]:
         with self._db.read() as conn:
-            return self._all(conn, PauseRow, select(tables.pause).order_by(tables.pause.c.scope))
+            return self._all(conn, PauseRow, _PAUSES)
 
     def key_overlay(self) -> tuple[KeyOverlay, ...]:
         key = tables.issuer_key
         with self._db.read() as conn:
-            return self._all(conn, KeyOverlay, select(key).order_by(key.c.issuer, key.c.kid))
+            return self._all(conn, KeyOverlay, select(*columns_of(KeyOverlay)).order_by(key.c.issuer, key.c.kid))
 
     def list_notices(self, issuer: str, after: str | None, limit: int) -> tuple[NoticeRow, ...]:
         """Oldest first, paged by notice row id."""
         notice = tables.notice
-        query = select(notice).where(notice.c.issuer == issuer, *_after(notice.c.id, after))
+        query = select(*columns_of(NoticeRow)).where(notice.c.issuer == issuer, *_after(notice.c.id, after))
         with self._db.read() as conn:
             return self._all(conn, NoticeRow, query.order_by(notice.c.id).limit(limit))
 
@@ -70,7 +70,7 @@ class Lists(Finder):
         self, *, state: str | None, issuer: str | None, after: str | None, limit: int
     ) -> tuple[CaseLine, ...]:
         case, work = tables.case, tables.work
-        query, key = select(case), case.c.id
+        query, key = select(*columns_of(CaseRow)), case.c.id
         if state == OPEN:
             query = query.where(case.c.closed_at.is_(None))
         elif state is not None:
@@ -86,50 +86,44 @@ class Lists(Finder):
     def list_items(self, status: str, *, after: str | None, limit: int) -> tuple[ItemLine, ...]:
         item, notice, claim = tables.item, tables.notice, tables.claim
         query = (
-            select(item, notice)
+            select(*columns_of(ItemRow, NoticeRow))
             .join(notice, notice.c.id == item.c.notice)
             .where(item.c.status == status, *_after(item.c.id, after))
             .order_by(item.c.id)
             .limit(limit)
         )
         with self._db.read() as conn:
-            rows = conn.execute(query).mappings().all()
+            rows = conn.execute(query).all()
             if not rows:
                 return ()
-            ids = [row[item.c.id] for row in rows]
+            ids = [row[0] for row in rows]
             pairs = conn.execute(select(claim.c.item, claim.c.case).where(claim.c.item.in_(ids)).order_by(claim.c.case))
             cases = _grouped(pairs)
-        return tuple(
-            ItemLine(
-                item=build(self._codec, ItemRow, row),
-                notice=build(self._codec, NoticeRow, row),
-                cases=tuple(cases[row[item.c.id]]),
-            )
-            for row in rows
-        )
+        return tuple(item_line(self._codec, row, tuple(cases[row[0]])) for row in rows)
 
     def list_decisions(self, state: str, *, limit: int) -> tuple[DecisionRow, ...]:
         decision = tables.decision
-        query = select(decision).where(decision.c.state == state).order_by(decision.c.id).limit(limit)
+        query = select(*columns_of(DecisionRow)).where(decision.c.state == state).order_by(decision.c.id).limit(limit)
         with self._db.read() as conn:
             return self._all(conn, DecisionRow, query)
 
     def dead_events(self, *, after: str | None, limit: int) -> tuple[EventRow, ...]:
         event = tables.event
-        query = select(event).where(event.c.dead_at.is_not(None), *_after(event.c.id, after))
+        query = select(*columns_of(EventRow)).where(event.c.dead_at.is_not(None), *_after(event.c.id, after))
         with self._db.read() as conn:
             return self._all(conn, EventRow, query.order_by(event.c.id).limit(limit))
 
     def stuck_work(self, limit: int) -> tuple[WorkRow, ...]:
         work = tables.work
-        query = select(work).where(work.c.state == Exposure.STUCK.value, work.c.track.in_([t.value for t in Track]))
+        mine = work.c.track.in_([track.value for track in Track])
+        query = select(*columns_of(WorkRow)).where(work.c.state == Exposure.STUCK.value, mine)
         with self._db.read() as conn:
             return self._all(conn, WorkRow, query.order_by(work.c.track, work.c.subject).limit(limit))
 
     def open_pages(self, limit: int) -> tuple[PageRow, ...]:
         """Oldest first."""
         page = tables.page
-        query = select(page).where(page.c.acknowledged_at.is_(None)).order_by(page.c.id).limit(limit)
+        query = select(*columns_of(PageRow)).where(page.c.acknowledged_at.is_(None)).order_by(page.c.id).limit(limit)
         with self._db.read() as conn:
             return self._all(conn, PageRow, query)
 
@@ -181,6 +175,9 @@ _COUNTS: dict[str, Select[Any]] = {
     "unsequenced_entries": select(func.count()).where(tables.entry.c.seq.is_(None)),
     "open_pages": select(func.count()).where(tables.page.c.acknowledged_at.is_(None)),
 }
+
+
+_PAUSES = select(*columns_of(PauseRow)).order_by(tables.pause.c.scope)
 
 
 def _after(column: Any, after: str | None) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import psycopg
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    bindparam,
     create_engine,
     event,
     literal_column,
@@ -52,6 +53,9 @@ _LINK = {
     "application_name": "takedown-receiver",
 }
 
+_NOW = literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", BigInteger)
+_TRANSACTION = text("SELECT pg_current_xact_id()::text")
+
 _AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -87,6 +91,12 @@ class PostgresBackend:
         self.writer: Engine = self._engine.execution_options(isolation_level="READ COMMITTED")
         self.hasty: Engine = self.writer.execution_options(hasty=True)
         event.listen(self._engine, "begin", _on_begin)
+        self._locks: Mapping[str, Select[Any]] = {
+            "case": self._locking(tables.case.c.id),
+            "work": self._locking(tables.work.c.track, tables.work.c.subject),
+            "notice": self._locking(tables.notice.c.id),
+            "item": self._locking(tables.item.c.id),
+        }
         self._conninfo: dict[str, Any] = {**_connect_arguments(url), **_LINK}
         self._caller = Caller(self._conninfo)
 
@@ -94,14 +104,10 @@ class PostgresBackend:
         return contextlib.nullcontext()
 
     def now(self) -> ColumnElement[int]:
-        return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", BigInteger)
+        return _NOW
 
     def insert(self, table: Table) -> AnyInsert:
         return insert(table)
-
-    def may_claim(self, conn: Connection, peek: Select[Any]) -> bool:  # noqa: ARG002 - SQLite looks first
-        """Always: a claim that finds nothing stands in nobody's way here."""
-        return True
 
     def skip_locked(self, query: Select[Any]) -> Select[Any]:
         return query.with_for_update(skip_locked=True)
@@ -119,18 +125,19 @@ class PostgresBackend:
         notices: Collection[str],
         items: Collection[str],
     ) -> None:
-        self._lock_rows(conn, tables.case.c.id, cases)
-        if work:
-            row = tables.work.c
-            keys = sorted((track.value, subject) for track, subject in work)
-            found = select(row.track).where(tuple_(row.track, row.subject).in_(keys)).order_by(row.track, row.subject)
-            conn.execute(self.for_update(found))
-        self._lock_rows(conn, tables.notice.c.id, notices)
-        self._lock_rows(conn, tables.item.c.id, items)
+        for name, keys in (
+            ("case", sorted(cases)),
+            ("work", sorted((track.value, subject) for track, subject in work)),
+            ("notice", sorted(notices)),
+            ("item", sorted(items)),
+        ):
+            if keys:
+                conn.execute(self._locks[name], {"rows": keys})
 
-    def _lock_rows(self, conn: Connection, column: ColumnElement[str], keys: Collection[str]) -> None:
-        if keys:
-            conn.execute(self.for_update(select(column).where(column.in_(sorted(keys))).order_by(column)))
+    def _locking(self, *key: ColumnElement[str]) -> Select[Any]:
+        named = key[0] if len(key) == 1 else tuple_(*key)
+        found = select(key[0]).where(named.in_(bindparam("rows", expanding=True))).order_by(*key)
+        return self.for_update(found)
 
     def classify(self, error: BaseException, *, writing: bool) -> Failure:  # noqa: ARG002 - the server sees to its disk
         if isinstance(error, _AGAIN):
@@ -142,7 +149,7 @@ class PostgresBackend:
         return Failure.AWAY if isinstance(error, _AWAY) else Failure.OURS
 
     def transaction_id(self, conn: Connection) -> str | None:
-        return str(conn.execute(text("SELECT pg_current_xact_id()::text")).scalar_one())
+        return str(conn.execute(_TRANSACTION).scalar_one())
 
     def committed(self, transaction: str) -> bool:
         return was_committed(self._conninfo, transaction)

@@ -95,8 +95,8 @@ class Caller:
                     self._connection = psycopg.connect(**self._conninfo, autocommit=True)
                 self._connection.execute(f"NOTIFY {CHANNEL}")
             except psycopg.OperationalError:
-                # The rows are committed; their workers find them at the next poll.
-                _log.warning("could not wake the workers; they will notice by themselves within a second")
+                # The rows are committed; their workers find them at the next poll, within a second.
+                _log.warning("wake.failed", extra={"error": "the database's connection ended"})
                 self._drop()
 
     def close(self) -> None:

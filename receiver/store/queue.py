@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
 from receiver.store import tables, upserts
 from receiver.store.database import Part
-from receiver.store.rowmaker import build
+from receiver.store.rowmaker import shape_of
 
 ALIVE_MICROS = 10_000_000
 """A worker not seen for this long has lost its leases."""
@@ -31,6 +33,12 @@ class WorkerRow:
     seen_at: int
     config_sha256: str
     created_at: int
+
+
+_WORK = shape_of(WorkRow)
+_LEASES = select(tables.work.c.track, tables.work.c.subject, tables.work.c.epoch).where(
+    tables.work.c.owner == bindparam("worker")
+)
 
 
 class WorkQueue(Part):
@@ -84,27 +92,26 @@ class WorkQueue(Part):
 
     def claim(self, worker: str, track: Track, priority: int, limit: int) -> list[WorkRow]:
         """Lease the oldest due rows of one class; each lease has a new epoch, which every later write names."""
-        backend, work = self._db.backend, tables.work
-        choice = self._due(track, priority)
-        with self._db.read() as conn:
-            if not backend.may_claim(conn, choice.limit(1)):
-                return []
-        mine = backend.skip_locked(choice.limit(limit)).cte("mine")
-        taken = (
-            update(work)
-            .where(tuple_(work.c.track, work.c.subject).in_(select(mine.c.track, mine.c.subject)))
-            .values(owner=worker, epoch=work.c.epoch + 1)
-            .returning(*work.columns)
-        )
+        given = {"worker": worker, "a_track": track.value, "a_priority": priority, "at_most": limit}
         with self._db.write(durable=False) as conn:
-            rows = [build(self._codec, WorkRow, row) for row in conn.execute(taken).mappings()]
+            claim = self._db.about_now("claim", self._claim)
+            rows = [_WORK.make(self._codec, row) for row in conn.execute(claim, given).all()]
         return sorted(rows, key=lambda row: (row.due_at or 0, row.subject))
+
+    def due_by_class(self, classes: Sequence[tuple[Track, int]]) -> tuple[int, Mapping[tuple[Track, int], int]]:
+        """The database's time, and when in each class the next row that nobody holds falls due; not where none will.
+
+        A claim writes, even where it finds nothing; this one question without a lock says which claims are worth it.
+        """
+        asked = tuple(classes)
+        with self._db.read() as conn:
+            now, *dues = conn.execute(self._db.about_now(asked, lambda now: self._look(now, asked))).one()
+        return now, {one: due for one, due in zip(asked, dues, strict=True) if due is not None}
 
     def leases_of(self, worker: str) -> frozenset[tuple[Track, str, int]]:
         """Track, subject and epoch of every row this worker holds."""
-        work = tables.work.c
         with self._db.read() as conn:
-            rows = conn.execute(select(work.track, work.subject, work.epoch).where(work.owner == worker))
+            rows = conn.execute(_LEASES, {"worker": worker})
             return frozenset((Track(track), subject, epoch) for track, subject, epoch in rows)
 
     def give_back(self, worker: str, leases: Collection[tuple[Track, str, int]]) -> int:
@@ -115,18 +122,6 @@ class WorkQueue(Part):
                 mine = (work.c.track == track.value, work.c.subject == subject, work.c.epoch == epoch)
                 freed += conn.execute(update(work).where(work.c.owner == worker, *mine).values(owner=None)).rowcount
         return freed
-
-    def next_due(self, tracks: Sequence[Track]) -> int | None:
-        """When the next row that nobody holds falls due, on the database's clock; None when none ever will."""
-        work = tables.work.c
-        moments: list[int] = []
-        with self._db.read() as conn:
-            for track in tracks:
-                query = select(work.due_at).where(work.track == track.value, work.due_at.is_not(None), self._free())
-                found = conn.execute(query.order_by(work.due_at).limit(1)).scalar_one_or_none()
-                if found is not None:
-                    moments.append(found)
-        return min(moments, default=None)
 
     def sweep_done(self, name: str) -> None:
         with self._db.write() as conn:
@@ -154,21 +149,44 @@ class WorkQueue(Part):
             if gone < _NONCE_BATCH:
                 return total
 
-    def _due(self, track: Track, priority: int) -> Select[tuple[str, str]]:
-        work = tables.work.c
-        return (
-            select(work.track, work.subject)
+    def _claim(self, now: ColumnElement[int]) -> ReturningUpdate[Any]:
+        work = tables.work
+        # Asked once: a clock that moves while PostgreSQL reads would keep it from stopping at the last row that is due.
+        asked_once = select(now).scalar_subquery()
+        due = (
+            select(work.c.track, work.c.subject)
             .where(
-                work.track == track.value,
-                work.priority == priority,
-                work.due_at.is_not(None),
-                work.due_at <= self._db.backend.now(),
-                self._free(),
+                work.c.track == bindparam("a_track"),
+                work.c.priority == bindparam("a_priority"),
+                work.c.due_at.is_not(None),
+                work.c.due_at <= asked_once,
+                _free(now),
             )
-            .order_by(work.due_at)
+            .order_by(work.c.due_at)
+            .limit(bindparam("at_most", type_=Integer))
+        )
+        mine = self._db.backend.skip_locked(due).cte("mine")
+        return (
+            update(work)
+            .where(tuple_(work.c.track, work.c.subject).in_(select(mine.c.track, mine.c.subject)))
+            .values(owner=bindparam("worker"), epoch=work.c.epoch + 1)
+            .returning(*_WORK.columns)
         )
 
-    def _free(self) -> ColumnElement[bool]:
-        worker = tables.worker.c
-        alive = select(worker.id).where(worker.seen_at > self._db.backend.now() - bindparam("grace", ALIVE_MICROS))
-        return or_(tables.work.c.owner.is_(None), tables.work.c.owner.not_in(alive))
+    def _look(self, now: ColumnElement[int], classes: Sequence[tuple[Track, int]]) -> Select[Any]:
+        work = tables.work.c
+        dues = [
+            select(work.due_at)
+            .where(work.track == track.value, work.priority == priority, work.due_at.is_not(None), _free(now))
+            .order_by(work.due_at)
+            .limit(1)
+            .scalar_subquery()
+            for track, priority in classes
+        ]
+        return select(now, *dues)
+
+
+def _free(now: ColumnElement[int]) -> ColumnElement[bool]:
+    worker = tables.worker.c
+    alive = select(worker.id).where(worker.seen_at > now - ALIVE_MICROS)
+    return or_(tables.work.c.owner.is_(None), tables.work.c.owner.not_in(alive))

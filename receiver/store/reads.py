@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Integer, Select, bindparam, or_, select
 
 from receiver.domain.ports import ItemLine, NonceRow, Spent, StoredEntry
 from receiver.domain.rows import (
@@ -27,10 +28,11 @@ from receiver.domain.rows import (
 )
 from receiver.domain.status import PRIORITY, Act, Track
 from receiver.store import tables, upserts
+from receiver.store.codec import Codec
 from receiver.store.database import Part
-from receiver.store.entries import stored_entry
+from receiver.store.entries import ENTRY_COLUMNS, stored_entry
 from receiver.store.errors import MissingRowError
-from receiver.store.rowmaker import TABLE_OF, build
+from receiver.store.rowmaker import TABLE_OF, columns_of, shape_of
 from receiver.store.spending import spent_in
 
 Row = TypeVar("Row")
@@ -39,15 +41,20 @@ Row = TypeVar("Row")
 class Finder(Part):
     """How rows of one table are read as values."""
 
-    def _all(self, conn: Connection, kind: type[Row], query: Select[Any]) -> tuple[Row, ...]:
-        return tuple(build(self._codec, kind, row) for row in conn.execute(query).mappings())
+    def _all(
+        self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any] | None = None
+    ) -> tuple[Row, ...]:
+        make = shape_of(kind).make
+        return tuple([make(self._codec, row) for row in conn.execute(query, given).all()])
 
-    def _one(self, conn: Connection, kind: type[Row], query: Select[Any]) -> Row | None:
-        row = conn.execute(query).mappings().first()
-        return None if row is None else build(self._codec, kind, row)
+    def _one(
+        self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any] | None = None
+    ) -> Row | None:
+        row = conn.execute(query, given).first()
+        return None if row is None else shape_of(kind).make(self._codec, row)
 
-    def _must(self, conn: Connection, kind: type[Row], query: Select[Any]) -> Row:
-        found = self._one(conn, kind, query)
+    def _must(self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any]) -> Row:
+        found = self._one(conn, kind, query, given)
         if found is None:
             name = TABLE_OF[kind].name.rstrip("_")
             raise MissingRowError(f"there is no such {name}; the id came from somewhere else")
@@ -56,33 +63,26 @@ class Finder(Part):
 
 class SingleReads(Finder):
     def find_notice(self, issuer: str, notice_id: str) -> NoticeRow | None:
-        notice = tables.notice
         with self._db.read() as conn:
-            query = select(notice).where(notice.c.issuer == issuer, notice.c.notice_id == notice_id)
-            return self._one(conn, NoticeRow, query)
+            return self._one(conn, NoticeRow, _NOTICE_BY_NAME, {"a_issuer": issuer, "a_notice_id": notice_id})
 
     def load_message(self, message: str) -> MessageRow:
         with self._db.read() as conn:
-            return self._must(conn, MessageRow, select(tables.message).where(tables.message.c.id == message))
+            return self._must(conn, MessageRow, _MESSAGE, {"a_id": message})
 
     def load_work(self, track: Track, subject: str) -> WorkRow | None:
-        work = tables.work
         with self._db.read() as conn:
-            query = select(work).where(work.c.track == track.value, work.c.subject == subject)
-            return self._one(conn, WorkRow, query)
+            return self._one(conn, WorkRow, _WORK, {"a_track": track.value, "a_subject": subject})
 
     def find_open_case(self, adapter: str, locator: bytes) -> str | None:
-        case = tables.case.c
-        hashed = self._codec.locator_hmac(locator)
-        query = select(case.id).where(case.adapter == adapter, case.locator_hmac == hashed, case.closed_at.is_(None))
+        given = {"a_adapter": adapter, "a_locator_hmac": self._codec.locator_hmac(locator)}
         with self._db.read() as conn:
-            return conn.execute(query).scalar_one_or_none()
+            return conn.execute(_OPEN_CASE, given).scalar_one_or_none()
 
     def case_has_url(self, case: str, url: str) -> bool:
-        table = tables.case_url.c
-        query = select(table.case).where(table.case == case, table.url_hmac == self._codec.url_hmac(url))
+        given = {"a_case": case, "a_url_hmac": self._codec.url_hmac(url)}
         with self._db.read() as conn:
-            return conn.execute(query).first() is not None
+            return conn.execute(_CASE_URL, given).first() is not None
 
     def knows_vault_ref(self, ref: str) -> bool:
         """Whether any seal names this payload, header or manifest; what none names is left over from a crash."""
@@ -97,47 +97,38 @@ class SingleReads(Finder):
 
     def find_item(self, item: str) -> ItemLine | None:
         table, notice, claim = tables.item, tables.notice, tables.claim
-        query = select(table, notice).join(notice, notice.c.id == table.c.notice).where(table.c.id == item)
+        query = select(*columns_of(ItemRow, NoticeRow)).join(notice, notice.c.id == table.c.notice)
         with self._db.read() as conn:
-            row = conn.execute(query).mappings().first()
+            row = conn.execute(query.where(table.c.id == item)).first()
             if row is None:
                 return None
             cases = conn.execute(select(claim.c.case).where(claim.c.item == item).order_by(claim.c.case)).scalars()
-            return ItemLine(
-                item=build(self._codec, ItemRow, row), notice=build(self._codec, NoticeRow, row), cases=tuple(cases)
-            )
+            return item_line(self._codec, row, tuple(cases))
 
     def find_direction(self, notice: str, direction_id: str) -> DirectionRow | None:
-        table = tables.direction
+        given = {"a_notice": notice, "a_direction_id": direction_id}
         with self._db.read() as conn:
-            query = select(table).where(table.c.notice == notice, table.c.direction_id == direction_id)
-            return self._one(conn, DirectionRow, query)
+            return self._one(conn, DirectionRow, _DIRECTION, given)
 
     def find_decision(self, decision: str) -> DecisionRow | None:
         with self._db.read() as conn:
-            return self._one(conn, DecisionRow, select(tables.decision).where(tables.decision.c.id == decision))
+            return self._one(conn, DecisionRow, _DECISION, {"a_id": decision})
 
     def find_nonce(self, issuer: str, nonce: str) -> NonceRow | None:
-        table = tables.nonce
         with self._db.read() as conn:
-            return self._one(conn, NonceRow, select(table).where(table.c.issuer == issuer, table.c.nonce == nonce))
+            return self._one(conn, NonceRow, _NONCE, {"a_issuer": issuer, "a_nonce": nonce})
 
     def events_of(self, notice: str) -> tuple[EventRow, ...]:
-        event = tables.event
         with self._db.read() as conn:
-            return self._all(conn, EventRow, select(event).where(event.c.notice == notice).order_by(event.c.sequence))
+            return self._all(conn, EventRow, _EVENTS, {"a_notice": notice})
 
     def undelivered(self, notice: str, limit: int) -> tuple[EventRow, ...]:
-        event = tables.event
-        waiting = select(event).where(
-            event.c.notice == notice, event.c.delivered_at.is_(None), event.c.dead_at.is_(None)
-        )
         with self._db.read() as conn:
-            return self._all(conn, EventRow, waiting.order_by(event.c.sequence).limit(limit))
+            return self._all(conn, EventRow, _UNDELIVERED, {"a_notice": notice, "at_most": limit})
 
     def events_of_case(self, case: str) -> tuple[EventRow, ...]:
         event, claim = tables.event, tables.claim
-        query = select(event).join(claim, claim.c.item == event.c.item).where(claim.c.case == case)
+        query = select(*columns_of(EventRow)).join(claim, claim.c.item == event.c.item).where(claim.c.case == case)
         with self._db.read() as conn:
             return self._all(conn, EventRow, query.order_by(event.c.id))
 
@@ -145,50 +136,44 @@ class SingleReads(Finder):
         """Newest first."""
         entry, detail = tables.entry, tables.entry_detail
         query = (
-            select(entry, detail.c.data)
+            select(*ENTRY_COLUMNS)
             .outerjoin(detail, detail.c.entry == entry.c.id)
             .where(entry.c.subject == subject)
             .order_by(entry.c.id.desc())
             .limit(limit)
         )
         with self._db.read() as conn:
-            return tuple(stored_entry(self._codec, row) for row in conn.execute(query).mappings())
+            return tuple(stored_entry(self._codec, row) for row in conn.execute(query))
 
     def load_case(self, case: str) -> CaseView:
+        given = {"a_case": case}
         with self._db.read() as conn:
-            row = self._must(conn, CaseRow, select(tables.case).where(tables.case.c.id == case))
+            row = self._must(conn, CaseRow, _CASE, {"a_id": case})
             claims = self._claims(conn, case)
+            about = given | {"items": [claim.item.id for claim in claims]}
             return CaseView(
                 case=row,
                 claims=claims,
-                urls=self._of_case(conn, CaseUrlRow, case, "created_at", "url_hmac"),
-                holds=self._of_case(conn, HoldRow, case, "id"),
-                acts=self._of_case(conn, ActRow, case, "begun_at", "op_id"),
-                seals=self._of_case(conn, SealRow, case, "id"),
-                decisions=self._decisions(conn, case, [claim.item.id for claim in claims]),
+                urls=self._all(conn, CaseUrlRow, _URLS_OF_CASE, given),
+                holds=self._all(conn, HoldRow, _HOLDS_OF_CASE, given),
+                acts=self._all(conn, ActRow, _ACTS_OF_CASE, given),
+                seals=self._all(conn, SealRow, _SEALS_OF_CASE, given),
+                decisions=self._all(conn, DecisionRow, _DECISIONS_OF_CASE, about),
                 **self._tracks(conn, case),
             )
 
     def load_notice(self, notice: str) -> NoticeView:
-        item, direction, claim = tables.item, tables.direction, tables.claim
+        given = {"a_notice": notice}
         with self._db.read() as conn:
-            row = self._must(conn, NoticeRow, select(tables.notice).where(tables.notice.c.id == notice))
-            items = self._all(conn, ItemRow, select(item).where(item.c.notice == notice).order_by(item.c.id))
-            given = select(direction).where(direction.c.notice == notice)
-            pairs = select(claim.c.item, claim.c.case).join(item, item.c.id == claim.c.item)
+            row = self._must(conn, NoticeRow, _NOTICE, {"a_id": notice})
             cases: dict[str, list[str]] = defaultdict(list)
-            for found, case in conn.execute(pairs.where(item.c.notice == notice).order_by(claim.c.rank, claim.c.case)):
-                cases[found].append(case)
-            decided = select(tables.decision).join(item, item.c.id == tables.decision.c.item)
+            for item, case in conn.execute(_CLAIMS_OF_NOTICE, given):
+                cases[item].append(case)
             return NoticeView(
                 notice=row,
-                items=items,
-                directions=self._all(
-                    conn, DirectionRow, given.order_by(direction.c.issued_at, direction.c.id)
-                ),
-                decisions=self._all(
-                    conn, DecisionRow, decided.where(item.c.notice == notice).order_by(tables.decision.c.id)
-                ),
+                items=self._all(conn, ItemRow, _ITEMS_OF_NOTICE, given),
+                directions=self._all(conn, DirectionRow, _DIRECTIONS_OF_NOTICE, given),
+                decisions=self._all(conn, DecisionRow, _DECISIONS_OF_NOTICE, given),
                 claims={name: tuple(found) for name, found in cases.items()},
             )
 
@@ -197,41 +182,28 @@ class SingleReads(Finder):
             return spent_in(conn, issuer, since_at)
 
     def _claims(self, conn: Connection, case: str) -> tuple[ClaimRow, ...]:
-        claim, item, notice = tables.claim, tables.item, tables.notice
-        query = (
-            select(claim.c.act, claim.c.rank, item, notice)
-            .join(item, item.c.id == claim.c.item)
-            .join(notice, notice.c.id == item.c.notice)
-            .where(claim.c.case == case)
-            .order_by(item.c.id)
-        )
+        item, notice = shape_of(ItemRow), shape_of(NoticeRow)
         return tuple(
             ClaimRow(
-                item=build(self._codec, ItemRow, row),
-                notice=build(self._codec, NoticeRow, row),
+                item=item.make(self._codec, row),
+                notice=notice.make(self._codec, row, item.width),
                 case=case,
-                act=Act(row[claim.c.act]),
-                rank=row[claim.c.rank],
+                act=Act(row[-2]),
+                rank=row[-1],
             )
-            for row in conn.execute(query).mappings()
+            for row in conn.execute(_CLAIMS_OF_CASE, {"a_case": case}).all()
         )
 
-    def _of_case(self, conn: Connection, kind: type[Row], case: str, *order: str) -> tuple[Row, ...]:
-        table = TABLE_OF[kind]
-        query = select(table).where(table.c["case"] == case).order_by(*(table.c[name] for name in order))
-        return self._all(conn, kind, query)
-
-    def _decisions(self, conn: Connection, case: str, items: list[str]) -> tuple[DecisionRow, ...]:
-        decision = tables.decision
-        about = or_(decision.c.case == case, decision.c.item.in_(items)) if items else decision.c.case == case
-        return self._all(conn, DecisionRow, select(decision).where(about).order_by(decision.c.id))
-
     def _tracks(self, conn: Connection, case: str) -> dict[str, WorkRow]:
-        work = tables.work
-        tracks = (Track.EXPOSURE, Track.EVIDENCE)
-        query = select(work).where(work.c.track.in_([track.value for track in tracks]), work.c.subject == case)
-        found = {row.track: row for row in self._all(conn, WorkRow, query)}
-        return {track.value: found.get(track) or _not_begun(track, case) for track in tracks}
+        found = {row.track: row for row in self._all(conn, WorkRow, _TRACKS_OF_CASE, {"a_subject": case})}
+        return {track.value: found.get(track) or _not_begun(track, case) for track in _CASE_TRACKS}
+
+
+def item_line(codec: Codec, row: Sequence[Any], cases: tuple[str, ...]) -> ItemLine:
+    """From a row of `columns_of(ItemRow, NoticeRow)`."""
+    item = shape_of(ItemRow)
+    notice = shape_of(NoticeRow).make(codec, row, item.width)
+    return ItemLine(item=item.make(codec, row), notice=notice, cases=cases)
 
 
 def _not_begun(track: Track, subject: str) -> WorkRow:
@@ -250,3 +222,72 @@ def _not_begun(track: Track, subject: str) -> WorkRow:
         last_error=None,
         stuck_from=None,
     )
+
+
+# Built once, since building a statement costs more than running it. Parameters begin with `a_`, followed by the column.
+
+
+def _find(kind: type[Any], *columns: str, order: tuple[str, ...] = ()) -> Select[Any]:
+    table = TABLE_OF[kind]
+    same = [table.c[name] == bindparam(f"a_{name}") for name in columns]
+    return select(*columns_of(kind)).where(*same).order_by(*(table.c[name] for name in order))
+
+
+_CASE_TRACKS = (Track.EXPOSURE, Track.EVIDENCE)
+
+_CASE = _find(CaseRow, "id")
+_NOTICE = _find(NoticeRow, "id")
+_NOTICE_BY_NAME = _find(NoticeRow, "issuer", "notice_id")
+_MESSAGE = _find(MessageRow, "id")
+_WORK = _find(WorkRow, "track", "subject")
+_DIRECTION = _find(DirectionRow, "notice", "direction_id")
+_DECISION = _find(DecisionRow, "id")
+_NONCE = _find(NonceRow, "issuer", "nonce")
+_CASE_URL = _find(CaseUrlRow, "case", "url_hmac").with_only_columns(tables.case_url.c.case)
+_OPEN_CASE = (
+    _find(CaseRow, "adapter", "locator_hmac")
+    .with_only_columns(tables.case.c.id)
+    .where(tables.case.c.closed_at.is_(None))
+)
+_EVENTS = _find(EventRow, "notice", order=("sequence",))
+_UNDELIVERED = _EVENTS.where(tables.event.c.delivered_at.is_(None), tables.event.c.dead_at.is_(None)).limit(
+    bindparam("at_most", type_=Integer)
+)
+
+_URLS_OF_CASE = _find(CaseUrlRow, "case", order=("created_at", "url_hmac"))
+_HOLDS_OF_CASE = _find(HoldRow, "case", order=("id",))
+_ACTS_OF_CASE = _find(ActRow, "case", order=("begun_at", "op_id"))
+_SEALS_OF_CASE = _find(SealRow, "case", order=("id",))
+_TRACKS_OF_CASE = _find(WorkRow, "subject").where(tables.work.c.track.in_([track.value for track in _CASE_TRACKS]))
+_CLAIMS_OF_CASE = (
+    select(*columns_of(ItemRow, NoticeRow), tables.claim.c.act, tables.claim.c.rank)
+    .join_from(tables.claim, tables.item, tables.item.c.id == tables.claim.c.item)
+    .join(tables.notice, tables.notice.c.id == tables.item.c.notice)
+    .where(tables.claim.c.case == bindparam("a_case"))
+    .order_by(tables.item.c.id)
+)
+_DECISIONS_OF_CASE = (
+    select(*columns_of(DecisionRow))
+    .where(
+        or_(
+            tables.decision.c.case == bindparam("a_case"),
+            tables.decision.c.item.in_(bindparam("items", expanding=True)),
+        )
+    )
+    .order_by(tables.decision.c.id)
+)
+
+_ITEMS_OF_NOTICE = _find(ItemRow, "notice", order=("id",))
+_DIRECTIONS_OF_NOTICE = _find(DirectionRow, "notice", order=("issued_at", "id"))
+_DECISIONS_OF_NOTICE = (
+    select(*columns_of(DecisionRow))
+    .join(tables.item, tables.item.c.id == tables.decision.c.item)
+    .where(tables.item.c.notice == bindparam("a_notice"))
+    .order_by(tables.decision.c.id)
+)
+_CLAIMS_OF_NOTICE = (
+    select(tables.claim.c.item, tables.claim.c.case)
+    .join(tables.item, tables.item.c.id == tables.claim.c.item)
+    .where(tables.item.c.notice == bindparam("a_notice"))
+    .order_by(tables.claim.c.rank, tables.claim.c.case)
+)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import RowMapping, Table
+from sqlalchemy import Column, Table
 
 from receiver.domain.ports import KeyOverlay, NonceRow, PageRow
 from receiver.domain.rows import (
@@ -26,7 +26,7 @@ from receiver.domain.rows import (
 )
 from receiver.domain.status import ItemStatus, Track, Verdict, Want
 from receiver.store import tables
-from receiver.store.codec import Codec, place_of
+from receiver.store.codec import COLUMNS, Codec
 
 Row = TypeVar("Row")
 
@@ -56,34 +56,47 @@ _ENUMS: dict[tuple[type[Any], str], Any] = {
     (ActRow, "track"): Track,
     (WorkRow, "track"): Track,
 }
-_FIELDS: dict[type[Any], tuple[str, ...]] = {kind: tuple(field.name for field in fields(kind)) for kind in TABLE_OF}
 
 
-def build(codec: Codec, kind: type[Row], row: RowMapping) -> Row:
-    """One value of `kind` out of a row that selected all columns of its table."""
-    table = TABLE_OF[kind]
-    columns = table.columns
-    place = place_of(table.name, _Keys(table, row))
-    values: dict[str, Any] = {}
-    for name in _FIELDS[kind]:
-        value = codec.from_row(table.name, name, row[columns[name]], place)
-        if (kind, name) in _ENUMS:
-            value = _ENUMS[kind, name](value)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+class Shape(Generic[Row]):
+    """How one kind of value stands in its table; found out once, since a step reads dozens of rows.
+
+    A query selects `columns`, alone or beside others, and `make` is told where among them they begin.
+    """
+
+    def __init__(self, kind: type[Row]) -> None:
+        table = TABLE_OF[kind]
+        self._kind, self._table = kind, table.name
+        names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # all of TABLE_OF are dataclasses
+        self.columns: tuple[Column[Any], ...] = tuple(table.columns[name] for name in names)
+        self.width = len(names)
+        self._names = names
+        encoded = COLUMNS.get(table.name, {})
+        self._encoded = tuple((place, name) for place, name in enumerate(names) if name in encoded)
+        # Only what is sealed is bound to its row, and such rows have their whole key among their fields.
+        self._keys = tuple(names.index(c.name) for c in table.primary_key.columns) if self._encoded else ()
+        self._enums = tuple((place, _ENUMS[kind, n]) for place, n in enumerate(names) if (kind, n) in _ENUMS)
+
+    def make(self, codec: Codec, row: Sequence[Any], start: int = 0) -> Row:
+        """One value out of a row that selected `columns`, from place `start` on."""
+        values = list(row[start : start + self.width])
+        if self._encoded:
+            key = "/".join(str(values[place]) for place in self._keys)
+            for place, name in self._encoded:
+                value = codec.from_row(self._table, name, values[place], key)
+                values[place] = tuple(value) if isinstance(value, list) else value
+        for place, member in self._enums:
+            values[place] = member(values[place])
+        return self._kind(**dict(zip(self._names, values, strict=True)))
 
 
-class _Keys(Mapping[str, Any]):
-    """A joined row by the column names of one of its tables."""
+_SHAPES: dict[type[Any], Shape[Any]] = {kind: Shape(kind) for kind in TABLE_OF}
 
-    def __init__(self, table: Table, row: RowMapping) -> None:
-        self._table, self._row = table, row
 
-    def __getitem__(self, name: str) -> Any:
-        return self._row[self._table.columns[name]]
+def shape_of(kind: type[Row]) -> Shape[Row]:
+    return _SHAPES[kind]
 
-    def __iter__(self) -> Any:
-        return iter(self._table.columns.keys())
 
-    def __len__(self) -> int:
-        return len(self._table.columns)
+def columns_of(*kinds: type[Any]) -> tuple[Column[Any], ...]:
+    """What to select for one value of each of these kinds, side by side in this order."""
+    return tuple(column for kind in kinds for column in _SHAPES[kind].columns)

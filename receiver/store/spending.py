@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from receiver.domain.errors import ConflictError
 from receiver.domain.outcome import SpendGuard
 from receiver.domain.ports import Spent
 from receiver.store import tables
 
+_SPENT = (
+    select(tables.claim.c.case, tables.case.c.customer)
+    .join(tables.item, tables.item.c.id == tables.claim.c.item)
+    .join(tables.notice, tables.notice.c.id == tables.item.c.notice)
+    .join(tables.case, tables.case.c.id == tables.claim.c.case)
+    # Written so that no database starts from the issuer's notices, of which there may be a million.
+    .where(tables.notice.c.issuer.concat("") == bindparam("issuer"), tables.claim.c.created_at >= bindparam("since"))
+)
+
 
 def spent_in(conn: Connection, issuer: str, since_at: int) -> Spent:
-    claim, item, notice, case = tables.claim, tables.item, tables.notice, tables.case
-    query = (
-        select(claim.c.case, case.c.customer)
-        .join(item, item.c.id == claim.c.item)
-        .join(notice, notice.c.id == item.c.notice)
-        .join(case, case.c.id == claim.c.case)
-        # Written so that no database starts from the issuer's notices, of which there may be a million.
-        .where(notice.c.issuer.concat("") == issuer, claim.c.created_at >= since_at)
-    )
-    rows = conn.execute(query).all()
+    rows = conn.execute(_SPENT, {"issuer": issuer, "since": since_at}).all()
     return Spent(acts=len(rows), customers=len({customer for _, customer in rows}))
 
 

@@ -31,6 +31,8 @@ _LOCK_POLL_SECONDS = 0.0005
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 56
 _PAGE_CACHE_KIB = 16_384
+# SQLite before 3.42 has no unixepoch('subsec').
+_NOW: ColumnElement[int] = literal_column("CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)")
 _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
@@ -96,15 +98,10 @@ class SqliteBackend:
         return self._lock.held()
 
     def now(self) -> ColumnElement[int]:
-        # SQLite before 3.42 has no unixepoch('subsec').
-        return literal_column("CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)")
+        return _NOW
 
     def insert(self, table: Table) -> AnyInsert:
         return insert(table)
-
-    def may_claim(self, conn: Connection, peek: Select[Any]) -> bool:
-        # A look costs nothing; a write transaction that finds nothing keeps real writers waiting.
-        return conn.execute(peek).first() is not None
 
     def skip_locked(self, query: Select[Any]) -> Select[Any]:
         return query

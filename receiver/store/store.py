@@ -10,15 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from receiver.store import migrate, tables
+from receiver.store.alarms import AlarmQuestions
 from receiver.store.backend import Lead, WakeListener
 from receiver.store.codec import Codec
 from receiver.store.commit import Commits
 from receiver.store.crypto import Sealer
 from receiver.store.database import Database, backend_for
 from receiver.store.errors import DataKeyError, ForbiddenError
+from receiver.store.figures import Figured
 from receiver.store.ledger import LedgerTables
 from receiver.store.lists import Lists
 from receiver.store.people import People
+from receiver.store.probe import Probes
 from receiver.store.queue import WorkQueue
 from receiver.store.reads import SingleReads
 from receiver.store.wake import SocketListener
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 _KEY_MARK = "data_key_mark"
 
 
-class SqlStore(Commits, SingleReads, Lists, LedgerTables, WorkQueue, People):
+class SqlStore(Commits, SingleReads, Lists, LedgerTables, WorkQueue, People, Probes, Figured, AlarmQuestions):
     """Fills `receiver.domain.ports.Store`. One per process, opened after any fork; safe for its threads."""
 
     @property

@@ -39,7 +39,8 @@ def _call(caller: socket.socket, folder: int, name: str) -> None:
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(name, dir_fd=folder)
     except OSError as error:
-        _log.warning("could not wake a process: %s; it will notice by itself within a second", error.strerror)
+        # It notices by itself within a second.
+        _log.warning("wake.failed", extra={"error": error.strerror})
 
 
 def _address(folder: int, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from receiver.domain.status import Track
 from receiver.store import SqlStore
@@ -14,7 +14,7 @@ from tests.doubles.databases import Database
 
 QUESTIONS: dict[str, Callable[[SqlStore], Any]] = {
     "claim": lambda store: store.claim("me", Track.EXPOSURE, 1, 8),
-    "next_due": lambda store: store.next_due(list(Track)),
+    "due by class": lambda store: store.due_by_class([(track, 1) for track in Track]),
     "open cases": lambda store: store.list_cases(state="open_", issuer=None, after="A", limit=50),
     "cases in a state": lambda store: store.list_cases(state="watch", issuer=None, after="A", limit=50),
     "items in a status": lambda store: store.list_items("review", after="A", limit=50),
@@ -38,7 +38,8 @@ QUESTIONS: dict[str, Callable[[SqlStore], Any]] = {
 }
 SORTED_IN_MEMORY = {"events of a case"}
 """A handful of rows each."""
-SMALL = {"CONSTANT", "worker"}
+SMALL = {"CONSTANT", "worker", "mine"}
+"""`mine` is the handful of rows that a claim has just chosen."""
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -66,3 +67,24 @@ def test_no_question_reads_a_whole_table(name: str, sqlite_database: Database) -
 def reads_all(step: str) -> bool:
     words = step.split()
     return words[0] == "SCAN" and words[1] not in SMALL and "INDEX" not in words
+
+
+def test_claim_stops_at_the_last_due_row(postgres_database: Database) -> None:
+    """A clock that PostgreSQL may not ask once would make a claim read every re-check of the years to come."""
+    store = postgres_database.open()
+    asked: list[tuple[str, Any]] = []
+
+    def record(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(store._db.backend.hasty, "before_cursor_execute", record)
+    QUESTIONS["claim"](store)
+    (claim,) = [pair for pair in asked if "UPDATE work" in pair[0]]
+    with store._db.write() as conn:
+        # An empty table is read whole whatever the indexes are.
+        conn.execute(text("SET LOCAL enable_seqscan = off"))
+        conn.execute(text("SET LOCAL enable_bitmapscan = off"))
+        plan = [row[0] for row in conn.exec_driver_sql(f"EXPLAIN {claim[0]}", claim[1])]
+    bounds = [line for line in plan if "Index Cond" in line and "due_at <=" in line]
+    assert len(bounds) == 1, plan
+    store.close()

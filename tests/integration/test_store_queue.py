@@ -48,16 +48,19 @@ def test_claim_takes_oldest_of_class(store: SqlStore) -> None:
     assert (row.owner, row.epoch) == (me, 1)
 
 
-def test_next_due_skips_leased_rows(store: SqlStore) -> None:
+def test_look_skips_leased_rows(store: SqlStore) -> None:
     me = store.register_worker("n", "worker", "b", 1, "x")
-    assert store.next_due(list(Track)) is None
+    letters, seals = (Track.DELIVER, 2), (Track.EVIDENCE, 3)
+    assert store.due_by_class([letters, seals])[1] == {}
     later = store.now() + 60_000_000
     store.commit([Outcome(wakes=(Wake(track=Track.EVIDENCE, subject="later", due_at=later),))])
     due(store, "now")
-    assert (store.next_due([Track.DELIVER]) or 0) <= store.now()
+    now, dues = store.due_by_class([letters, seals])
+    assert dues[seals] == later
+    assert dues[letters] <= now <= store.now()
+    assert store.due_by_class([(Track.DELIVER, 8)])[1] == {}
     store.claim(me, Track.DELIVER, 2, 9)
-    assert store.next_due(list(Track)) == later
-    assert store.next_due([Track.DELIVER]) is None
+    assert store.due_by_class([letters, seals])[1] == {seals: later}
 
 
 def test_live_worker_keeps_lease(store: SqlStore, database: Database) -> None:
@@ -78,7 +81,7 @@ def test_silent_worker_is_taken_over(store: SqlStore, database: Database) -> Non
     due(store, "s")
     (held,) = store.claim(first, Track.DELIVER, 2, 9)
     age(database, first, 10.5)
-    assert store.next_due([Track.DELIVER]) is not None
+    assert (Track.DELIVER, 2) in store.due_by_class([(Track.DELIVER, 2)])[1]
     (taken,) = store.claim(second, Track.DELIVER, 2, 9)
     assert taken.epoch == held.epoch + 1
     (late,) = store.commit([Outcome(work=move(held, first))])
