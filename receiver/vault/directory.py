@@ -131,9 +131,17 @@ class DirectoryStore:
                 yield Blob(ref=ref if known else None, name=ref, modified_seconds=modified)
 
     def _make_folder(self, folder: str) -> None:
-        if folder not in self._durable or not os.path.isdir(folder):
-            _make_folder(folder)
-            self._durable.add(folder)
+        if folder in self._durable and os.path.isdir(folder):
+            return
+        if self.root not in self._durable or not os.path.isdir(self.root):
+            _make_folder(self.root)
+            self._durable = {self.root}
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        # One sync covers every folder that is there by then, so a vault in use costs one after a start, not 256.
+        there = os.listdir(self.root)
+        _sync_folder(self.root)
+        self._durable.update(os.path.join(self.root, name) for name in there)
 
     def _path(self, ref: str) -> str:
         if not _REF.fullmatch(ref):

@@ -117,6 +117,11 @@ class DirectoryVault:
 
         return self.seal(name, read, digests=("sha256",))
 
+    def try_out(self, name: str, data: bytes) -> None:
+        """Seal a sample as evidence is sealed, read it back, take it away. Raises as `seal` does."""
+        sealed = self.seal_document(name, data)
+        self._take_away(sealed.payload_ref, sealed.header_ref)
+
     def check_seal(self, payload_ref: str, sha256_sealed: str, progress: Callable[[int], object] | None = None) -> bool:
         """Hash the sealed bytes again. False when they are gone or changed; `progress` hears bytes read since last."""
         found = hashlib.sha256()

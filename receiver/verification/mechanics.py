@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import http_sf
 from cryptography.exceptions import InvalidSignature as RawInvalidSignature
 from http_message_signatures import (
     ContentDigest,
@@ -20,7 +21,6 @@ from http_message_signatures import (
 )
 
 from receiver.verification.errors import SigningError, VerificationError
-from receiver.verification.fields import SIGNATURE_HEADERS
 from receiver.verification.keys import Algorithm, PrivateKey, PublicKey
 
 _CLASSES: dict[Algorithm, type[HTTPSignatureAlgorithm]] = {
@@ -31,7 +31,7 @@ _CLASSES: dict[Algorithm, type[HTTPSignatureAlgorithm]] = {
 
 
 class Lines:
-    """Header lines in the shape the library reads and writes, repeated names kept apart."""
+    """Header lines in the shape the library reads, repeated names kept apart."""
 
     def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
         self._lines = list(lines)
@@ -44,12 +44,6 @@ class Lines:
 
     def __contains__(self, name: str) -> bool:
         return any(name.lower() == known.lower() for known, _ in self._lines)
-
-    def __setitem__(self, name: str, value: str) -> None:
-        self._lines.append((name, value))
-
-    def __delitem__(self, name: str) -> None:
-        self._lines = [(known, value) for known, value in self._lines if known.lower() != name.lower()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +82,10 @@ class SignatureParams:
 class _OneKey(HTTPSignatureKeyResolver):
     """The key of the record, whatever id is asked for: the record was found by that id."""
 
-    public_key: PublicKey | None = None
-    private_key: PrivateKey | None = field(default=None, repr=False)
+    public_key: PublicKey
 
-    def resolve_public_key(self, key_id: str) -> PublicKey | None:  # noqa: ARG002  # the library's interface
+    def resolve_public_key(self, key_id: str) -> PublicKey:  # noqa: ARG002  # the library's interface
         return self.public_key
-
-    def resolve_private_key(self, key_id: str) -> PrivateKey | None:  # noqa: ARG002  # the library's interface
-        return self.private_key
 
 
 class _Verifier(HTTPMessageVerifier):
@@ -151,9 +141,9 @@ def sign(
     params: SignatureParams,
 ) -> dict[str, str]:
     """The two signature headers for `message`. Raises SigningError."""
-    signer = HTTPMessageSigner(signature_algorithm=_CLASSES[algorithm], key_resolver=_OneKey(private_key=private_key))
+    signer = HTTPMessageSigner(signature_algorithm=_CLASSES[algorithm])
     try:
-        signer.sign(
+        prepared = signer.prepare(
             message,
             key_id=key_id,
             created=params.created_at,
@@ -164,10 +154,14 @@ def sign(
             covered_component_ids=covered,
             use_existing_digest="content-digest" in message.headers,
         )
+        # The library's own `apply` builds everything again, for messages that may change while somebody else signs.
+        signature = sign_bytes(prepared.signature_base, algorithm=algorithm, private_key=private_key)
     except HTTPMessageSignaturesException as error:
         raise SigningError("the message cannot be signed; check its URL and headers for odd characters") from error
-    made = {name.lower(): (name, value) for name, value in message.headers.items()}
-    return dict(made[name] for name in SIGNATURE_HEADERS)
+    return {
+        "Signature-Input": f"{prepared.label}={prepared.signature_params}",
+        "Signature": http_sf.ser({prepared.label: (signature, {})}),
+    }
 
 
 def content_digest(body: bytes) -> str:

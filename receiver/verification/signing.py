@@ -63,7 +63,7 @@ def check_private_key(key: object) -> PrivateKey:
         return key
     if isinstance(key, rsa.RSAPrivateKey) and 2048 <= key.key_size <= 4096:
         return key
-    raise SigningError("use an Ed25519 key (or P-256, or RSA of 2048 to 4096 bits); make one with `init`")
+    raise SigningError("use an Ed25519 key (or P-256, or RSA of 2048 to 4096 bits); make one with `issuer-key new`")
 
 
 def sign_request(

@@ -23,6 +23,7 @@ from tests.e2e.stand import Stand
 NO_LIMITS = """
 [limits]
 max_requests_per_minute = 1000000
+max_items_per_minute = 100000000
 
 """
 POLICY = """max_acts_per_hour = 100000000

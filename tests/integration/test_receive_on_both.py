@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -81,6 +82,17 @@ def test_budget_is_shared(store: SqlStore) -> None:
     assert one.take_items("hotline", 250) is None  # more than a minute's worth at once counts as all of it
     assert other.take_items("hotline", 1) is not None
     assert other.take_items("other", 10) is None
+
+
+def test_blocks_keep_the_shared_limit(store: SqlStore) -> None:
+    per_minute, processes = 300, [SharedLimit(store.take, 300, items_per_minute=300) for _ in range(2)]
+    began = time.monotonic()
+    granted, asking = 0, list(processes)
+    while asking:
+        asking = [limit for limit in asking if limit.take("hotline") is None]
+        granted += len(asking)
+    refilled = per_minute * (time.monotonic() - began) / 60
+    assert per_minute <= granted <= per_minute + refilled + 1
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class LyingStore(DirectoryStore):
         self._lie = lie
 
     def open(self, ref: str) -> BinaryIO:
-        return io.BytesIO(self._lie(super().open(ref).read()))  # type: ignore[return-value]
+        return io.BytesIO(self._lie(super().open(ref).read()))
 
 
 LIES: list[Callable[[bytes], bytes]] = [
@@ -127,7 +127,9 @@ def test_lying_store_is_caught(
     else:
         stores = list(vault._headers)
         which = where == "second header"
-        stores[which] = LyingStore(stores[which].root, lie)
+        honest = stores[which]
+        assert isinstance(honest, DirectoryStore)
+        stores[which] = LyingStore(honest.root, lie)
         vault._headers = tuple(stores)
     with pytest.raises(SealMismatchError):
         vault.seal("01SEAL", reading(secrets.token_bytes(100_000)))
