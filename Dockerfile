@@ -15,15 +15,11 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 RUN python3 -m venv /tools && python3 -m venv --without-pip /opt/takedown
 
 WORKDIR /src
-COPY requirements.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN /tools/bin/pip --python /opt/takedown/bin/python install \
     --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements.lock
-
 # What makes our own wheel; pyproject.toml asks for it under [build-system].
-ARG SETUPTOOLS=84.2.1
-ARG SETUPTOOLS_SHA256=ca140b45d5325a9478f880e351484f62fef15f336462e449ca0c03c873d589c2
-RUN echo "setuptools==${SETUPTOOLS} --hash=sha256:${SETUPTOOLS_SHA256}" > /tools/build.lock \
-    && /tools/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r /tools/build.lock
+RUN /tools/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY adapters adapters
 COPY receiver receiver
@@ -36,11 +32,13 @@ RUN /opt/takedown/bin/python -m compileall -q -j 0 --invalidation-mode unchecked
 FROM python
 LABEL org.opencontainers.image.title="takedown-receiver"
 # The folders give their owner and mode to named volumes that are mounted over them.
+# Nothing may lift the rights of whoever runs it, also where somebody forgets no-new-privileges.
 RUN groupadd --gid 10001 takedown \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/takedown \
         --shell /usr/sbin/nologin takedown \
     && cd /var/lib && mkdir takedown takedown/agent takedown/headers takedown/vault /etc/takedown \
-    && chown -R 10001:10001 takedown /etc/takedown && chmod -R 0700 takedown /etc/takedown
+    && chown -R 10001:10001 takedown /etc/takedown && chmod -R 0700 takedown /etc/takedown \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/takedown /opt/takedown
 ENV PATH=/opt/takedown/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
