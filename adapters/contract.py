@@ -1,17 +1,35 @@
-"""The adapter contract: what a store, a gate, a cache and a directory promise the receiver.
+"""The adapter contract: what a store, a gate, a cache and a directory promise the receiver. Import all of it from here.
 
 A plug-in fills in the ``_names``; the public methods in the bases enforce limits and turn every exception into the
-family below, so that callers meet no foreign exception and no secret. Standard library only, Python 3.9 and later: the
-agent ships this file to file servers.
+family of `errors`, so that callers meet no foreign exception and no secret. The rest of the contract stands in `values`
+(what passes), `json_form`, `errors` (what may go wrong) and `edges` (gates and caches). Standard library only, Python
+3.9 and later: the agent ships these files to file servers.
 """
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from adapters.edges import MAX_KEYS, MAX_URLS, CacheAdapter, GateAdapter
+from adapters.errors import (
+    ERRORS,
+    RETRY_AFTER_SECONDS,
+    AdapterError,
+    Changed,
+    Conflict,
+    Denied,
+    NotFound,
+    Partial,
+    Retryable,
+    Unsupported,
+    checked_op_id,
+    family,
+    within,
+)
+from adapters.json_form import from_json, to_json
 from adapters.values import (
     BlockReceipt,
     CacheHints,
@@ -36,13 +54,17 @@ from adapters.values import (
     SealProof,
     UnblockReceipt,
     Version,
-    from_json,
-    to_json,
 )
 
 __all__ = [
     "CONTRACT_VERSION",
     "ERRORS",
+    "MAX_KEYS",
+    "MAX_OTHER_NAMES",
+    "MAX_READ_BYTES",
+    "MAX_URLS",
+    "MAX_VERSIONS",
+    "RETRY_AFTER_SECONDS",
     "AdapterError",
     "BlockReceipt",
     "CacheAdapter",
@@ -88,108 +110,7 @@ __all__ = [
 CONTRACT_VERSION = 1
 MAX_VERSIONS = 10_000
 MAX_OTHER_NAMES = 10_000
-MAX_URLS = 10_000
-MAX_KEYS = 10_000
 MAX_READ_BYTES = 16 * 1024 * 1024
-RETRY_AFTER_SECONDS = 2.0
-
-
-# --- errors: one family. Messages go to logs and pages, so they never hold a URL, a path or a secret.
-
-
-class AdapterError(Exception):
-    """Base of the family. On its own it means: the adapter is at fault, and trying again will not help."""
-
-    kind = "broken"
-
-
-class Retryable(AdapterError):
-    """The other side is away or busy; try again after ``after_seconds``."""
-
-    kind = "retryable"
-
-    def __init__(self, message: str, *, after_seconds: float = RETRY_AFTER_SECONDS) -> None:
-        super().__init__(message)
-        self.after_seconds = after_seconds
-
-
-class Changed(AdapterError):
-    """The bytes are not those of the pin any more; observe again."""
-
-    kind = "changed"
-
-
-class NotFound(AdapterError):
-    """Nothing is there under this name."""
-
-    kind = "not_found"
-
-
-class Denied(AdapterError):
-    """It may not be done: outside the customer's scope, not a plain object, or the server refuses us."""
-
-    kind = "denied"
-
-
-class Unsupported(AdapterError):
-    """This store cannot do that at all."""
-
-    kind = "unsupported"
-
-    def __init__(self, capability: str) -> None:
-        super().__init__(f"not supported here: {capability}")
-        self.capability = capability
-
-
-class Conflict(AdapterError):
-    """Something new stands where we would have to write; it is never overwritten."""
-
-    kind = "conflict"
-
-
-class Partial(AdapterError):
-    """Part was done. ``done`` and ``left`` say what, in words fit for a page."""
-
-    kind = "partial"
-
-    def __init__(self, message: str, *, done: Sequence[str], left: Sequence[str]) -> None:
-        super().__init__(message)
-        self.done = tuple(done)
-        self.left = tuple(left)
-
-
-ERRORS: Mapping[str, type] = {
-    cls.kind: cls for cls in (AdapterError, Retryable, Changed, NotFound, Denied, Unsupported, Conflict, Partial)
-}
-
-
-# --- the wrapper every public method runs in
-
-
-@contextmanager
-def family(doing: str) -> Iterator[None]:
-    """Turn whatever a plug-in raises into the family, naming only the exception's type."""
-    try:
-        yield
-    except AdapterError:
-        raise
-    except (TimeoutError, ConnectionError, InterruptedError) as exc:
-        raise Retryable(f"{doing}: {type(exc).__name__}") from exc
-    except OSError as exc:
-        raise Retryable(f"{doing}: {type(exc).__name__} {exc.errno}", after_seconds=RETRY_AFTER_SECONDS) from exc
-    except Exception as exc:
-        raise AdapterError(f"{doing}: the adapter failed with {type(exc).__name__}") from exc
-
-
-def _within(what: str, count: int, limit: int) -> None:
-    if count > limit:
-        raise Denied(f"more than {limit} {what}")
-
-
-def _op_id(op_id: str) -> str:
-    if not (1 <= len(op_id) <= 64 and op_id.isascii() and op_id.replace("-", "").isalnum()):
-        raise ValueError("op_id must be 1 to 64 letters, digits or hyphens")
-    return op_id
 
 
 class Reader(ABC):
@@ -238,8 +159,8 @@ class StorageAdapter(ABC):
         """Everything about the object but its bytes. Absent is a value; Denied for what is not a plain object."""
         with family("observe"):
             seen = self._observe(ref)
-        _within("versions", len(seen.versions), MAX_VERSIONS)
-        _within("other names", len(seen.other_names), MAX_OTHER_NAMES)
+        within("versions", len(seen.versions), MAX_VERSIONS)
+        within("other names", len(seen.other_names), MAX_OTHER_NAMES)
         return seen
 
     def block(self, ref: Ref, observation: Observation, op_id: str) -> BlockReceipt:
@@ -247,7 +168,7 @@ class StorageAdapter(ABC):
 
         Raises NotFound when nothing is there, Changed when it is not what was observed.
         """
-        _op_id(op_id)
+        checked_op_id(op_id)
         with family("block"):
             return self._block(ref, observation, op_id)
 
@@ -270,7 +191,7 @@ class StorageAdapter(ABC):
 
     def remove(self, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
         """Delete the customer's copy, pin by pin; only what the proof covers. Observes again afterwards."""
-        _op_id(op_id)
+        checked_op_id(op_id)
         if set(proof.pins) != set(receipt.pins):
             raise Denied("the seal does not cover exactly the blocked bytes")
         with family("remove"):
@@ -285,7 +206,7 @@ class StorageAdapter(ABC):
         """Thumbnails, transcodes and siblings made from this object, where the store knows."""
         with family("derivatives"):
             found = self._derivatives(ref)
-        _within("derivatives", len(found), MAX_OTHER_NAMES)
+        within("derivatives", len(found), MAX_OTHER_NAMES)
         return found
 
     def context(self, customer: str, ref: Ref, window_seconds: int) -> Json:
@@ -322,88 +243,6 @@ class StorageAdapter(ABC):
         return {"missing": ["account", "uploads", "logins", "access_log"]}
 
 
-class GateAdapter(ABC):
-    """A rule at a server or edge that refuses exact URLs in all their spellings."""
-
-    name: str = ""
-
-    def probe(self) -> Capabilities:
-        with family("probe"):
-            return self._probe()
-
-    def deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
-        """Refuse these URLs from the moment this returns. Idempotent by `op_id`."""
-        _op_id(op_id)
-        _within("URLs", len(targets), MAX_URLS)
-        for target in targets:
-            if not target.path.startswith(b"/") or b"\0" in target.path:
-                raise Denied("a URL path must start with / and hold no NUL")
-        with family("deny"):
-            return self._deny(targets, op_id)
-
-    def allow(self, receipt: GateReceipt) -> None:
-        """Take back what that `deny` added, and only that; what another operation denies stays denied."""
-        with family("allow"):
-            self._allow(receipt)
-
-    def state(self, receipt: GateReceipt) -> GateStatus:
-        with family("state"):
-            return self._state(receipt)
-
-    def close(self) -> None:
-        """Give back connections."""
-
-    @abstractmethod
-    def _probe(self) -> Capabilities: ...
-    @abstractmethod
-    def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt: ...
-    @abstractmethod
-    def _allow(self, receipt: GateReceipt) -> None: ...
-    @abstractmethod
-    def _state(self, receipt: GateReceipt) -> GateStatus: ...
-
-
-class CacheAdapter(ABC):
-    """A cache in front of the origin."""
-
-    name: str = ""
-
-    def probe(self) -> Capabilities:
-        with family("probe"):
-            return self._probe()
-
-    def variants(self, url: str, hints: CacheHints) -> tuple[CacheKey, ...]:
-        """Every key under which this cache may hold the URL. Needs no I/O."""
-        with family("variants"):
-            keys = self._variants(url, hints)
-        _within("cache keys", len(keys), MAX_KEYS)
-        return keys
-
-    def purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
-        """Drop the keys. Safe to repeat; what is not stored counts as purged."""
-        _op_id(op_id)
-        _within("cache keys", len(keys), MAX_KEYS)
-        with family("purge"):
-            return self._purge(keys, op_id)
-
-    def status(self, ticket: PurgeTicket) -> PurgeStatus:
-        with family("status"):
-            return self._status(ticket)
-
-    def close(self) -> None:
-        """Give back connections."""
-
-    @abstractmethod
-    def _probe(self) -> Capabilities: ...
-    @abstractmethod
-    def _variants(self, url: str, hints: CacheHints) -> tuple[CacheKey, ...]: ...
-    @abstractmethod
-    def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket: ...
-
-    def _status(self, ticket: PurgeTicket) -> PurgeStatus:
-        return ticket.status
-
-
 class DirectoryAdapter(ABC):
     """Host and path to customer and resource. Reload is atomic; `generation` grows by one with each."""
 
@@ -427,5 +266,3 @@ class Plugin:
     operator; unknown members are refused by the registry."""
     build: Callable[[str, Any, Mapping[str, Any]], Any]
     """`build(name, settings, tools)`: tools holds what the process lends (`data_dir`, `http`)."""
-
-

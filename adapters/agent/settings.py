@@ -132,9 +132,13 @@ def _each(
         if maker is None:
             mistakes.append(f"{where} type: must be one of {', '.join(types)}")
             continue
-        unknown = set(wanted) - set(inspect.signature(maker).parameters)
-        if unknown:
-            mistakes += [f"{where} {member}: no such setting" for member in sorted(unknown)]
+        known = inspect.signature(maker).parameters
+        needed = {member for member, kind in known.items() if kind.default is kind.empty} - {"name"}
+        mistaken = [f"{where} {member}: no such setting" for member in sorted(set(wanted) - set(known))]
+        # What is missing is most often what was misspelt.
+        mistaken = mistaken or [f"{where} {member}: is missing" for member in sorted(needed - set(wanted))]
+        if mistaken:
+            mistakes += mistaken
             continue
         try:
             built[name] = maker(name, **wanted)

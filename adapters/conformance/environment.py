@@ -6,10 +6,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from adapters.contract import BlockReceipt, Ref, SealProof, StorageAdapter
 
 Writer = Callable[[bytes], None]
+LEFT_OUT: Any = None
+"""Stands in the place of a case that this store cannot meet; say why beside it."""
 
 
 class StorageEnvironment(ABC):

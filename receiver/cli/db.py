@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from receiver.cli.base import json_option, print_facts, print_json, settings
+from receiver.store.grants import grants
 from receiver.store.migrate import current_version, known_version, upgrade
 
 
@@ -37,3 +38,16 @@ def current(ctx: click.Context, as_json: bool) -> None:
         print_json(facts | {"tables": found})
     else:
         print_facts(facts)
+
+
+@db.command("grants")
+@click.option("--web", required=True, help="PostgreSQL role of the public side.")
+@click.option("--admin", required=True, help="Role of the staff side.")
+@click.option("--worker", required=True, help="Role of the workers.")
+def print_grants(web: str, admin: str, worker: str) -> None:
+    """Print SQL that gives each process's role what it needs and no more; changes nothing itself.
+
+    Run it as the owner of the tables after each `db upgrade`: takedown-receiver db grants … | psql.
+    """
+    for statement in grants(web=web, admin=admin, worker=worker):
+        click.echo(f"{statement};")

@@ -50,6 +50,6 @@ def _tell(made: Made) -> None:
         f"     Put the lines they give you into {made.folder}/keys/custodians.txt (two or more).\n"
         f"  2. Name your stores in {made.folder}/config.toml and {made.folder}/agent.toml.\n"
         "  3. takedown-receiver issuer add, then route add\n"
-        "  4. takedown-receiver check\n"
-        "  5. takedown-receiver admin-user add NAME, then serve"
+        "  4. takedown-receiver db upgrade, then serve\n"
+        "  5. takedown-receiver check, then admin-user add NAME"
     )

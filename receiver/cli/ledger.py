@@ -44,12 +44,13 @@ _vkey_option = click.option("--vkey", help="The ledger's public key, where this 
 def verify(ctx: click.Context, vkey: str | None, as_json: bool) -> None:
     """Compute everything again: entries, tree, signatures, outside copies. Exit 1 when anything was changed."""
     config = settings(ctx)
+    public_key = _vkey(config, vkey)
     with opened(config) as store, bar("ledger") as tell:
-        report = verify_ledger(store, _vkey(config, vkey), build_copies(config), tell)
+        report = verify_ledger(store, public_key, build_copies(config), tell)
     if as_json:
-        print_json(_as_json(report))
+        print_json(_as_json(report) | {"public_key": public_key})
     else:
-        _tell(report)
+        _tell(report, public_key)
     done(Exit.OK if report.ok else Exit.PROBLEM)
 
 
@@ -60,11 +61,12 @@ def _as_json(report: LedgerReport) -> dict[str, Any]:
     return told
 
 
-def _tell(report: LedgerReport) -> None:
+def _tell(report: LedgerReport, public_key: str) -> None:
     facts = {
         "ledger": "whole and unchanged" if report.ok else "NOT AS IT WAS SIGNED",
         "entries": report.size,
         "root": base64.b64encode(report.root).decode("ascii"),
+        "public key": public_key,
         "details checked": report.details_checked,
         "details erased": report.details_erased,
     }

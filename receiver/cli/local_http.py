@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -66,11 +67,10 @@ def ask(
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
     try:
-        connection = _connection(base, seconds=seconds, own_certificate=own_certificate)
-        connection.request(method, path, body=data, headers=headers)
-        answer = connection.getresponse()
-        text = answer.read(MAX_ANSWER_BYTES)
-        connection.close()
+        with contextlib.closing(_connection(base, seconds=seconds, own_certificate=own_certificate)) as connection:
+            connection.request(method, path, body=data, headers=headers)
+            answer = connection.getresponse()
+            text = answer.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(
             f"nothing answered at {base} ({type(error).__name__}); is it running, and is this its address?"

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "route": ("receiver.cli.route:route", "Which URL is whose, and where it is stored."),
     "admin-user": ("receiver.cli.admin_user:admin_user", "People who may sign in to the admin pages."),
     "custodian": ("receiver.cli.custodian:custodian", "Offline: make an identity, unwrap one header."),
+    "issuer-key": ("receiver.cli.issuer_key:issuer_key", "Offline, the issuer's side: make a signing key."),
     "send": ("receiver.cli.send:send", "The issuer's side: sign and send a notice, receive callbacks."),
     "case": ("receiver.cli.case:case", "See cases and act on them through the admin API."),
     "pause": ("receiver.cli.pause:pause", "Accept notices, but do not act."),

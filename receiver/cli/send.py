@@ -23,6 +23,7 @@ RESTING = frozenset({*(status.value for status in FINAL), "disabled", "removed",
 @click.option("--key-id", required=True, help="The id under which the receiver registered it.")
 @click.option("--jwks", "jwks_file", type=_FILE, help="The receiver's public keys; default: what it publishes.")
 @click.option("--ca-file", type=_FILE, help="PEM of a private authority behind the receiver's certificate.")
+@click.option("--about", metavar="NOTICE-ID", help="The file is a direction about that notice, such as withdraw.")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Also receive callbacks, until every item came to rest.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long to listen.")
 @json_option
@@ -34,11 +35,14 @@ def send(
     key_id: str,
     jwks_file: Path | None,
     ca_file: Path | None,
+    about: str | None,
     listen: str | None,
     seconds: float,
     as_json: bool,
 ) -> None:
     """Sign NOTICE.json, send it, and check the signed receipt. Safe to repeat: the receipt is the same."""
+    if about is not None and listen is not None:
+        raise click.UsageError("--listen waits for a notice's items; send the direction alone")
     client = IssuerClient(
         to=to,
         key=load_key(key_file),
@@ -46,6 +50,9 @@ def send(
         jwks=None if jwks_file is None else jwks_file.read_bytes(),
         ca_file=ca_file,
     )
+    if about is not None:
+        _tell(client.direct(about, notice.read_bytes()), as_json=as_json)
+        return
     if listen is None:
         _tell(client.hand_in(notice.read_bytes()), as_json=as_json)
         return
@@ -81,7 +88,7 @@ def _tell(sent: Sent, *, as_json: bool) -> None:
     else:
         click.echo("\n".join(sent.lines()))
     if not sent.accepted:
-        raise CommandError("the receiver did not take the notice; the lines above say why")
+        raise CommandError("the receiver did not take it; the lines above say why")
 
 
 def _at_rest(heard: tuple[Callback, ...], sent: Sent) -> set[str]:

@@ -37,8 +37,10 @@ class ConfigProblem:
 class ConfigError(ReceiverError):
     """The settings cannot be used. Nothing was started with them."""
 
-    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
+    def __init__(self, problems: Sequence[ConfigProblem], rest: object = None) -> None:
         self.problems = tuple(problems)
+        self.rest = rest
+        """A `Config` in which tables with a mistake are as if nothing were set; `check` looks at the others."""
         super().__init__("\n".join(problem.line() for problem in self.problems))
 
 

@@ -60,17 +60,26 @@ def _secret(setting: str, path: Path) -> Iterator[ConfigProblem]:
     yield from found
     if not found and stat.S_IMODE(path.stat().st_mode) & _ANYONE_ELSE:
         message = "others than its owner can reach into the file"
-        yield ConfigProblem(id="C31", setting=setting, message=message, hint=f"Type: chmod 600 {path}")
+        hint = f"Type: chmod 600 {path}"
+        yield ConfigProblem(id="C31", setting=setting, message=message, hint=hint, about=_documented(setting))
 
 
 def _readable(setting: str, path: Path) -> Iterator[ConfigProblem]:
     if not path.is_file():
         hint = _HINTS.get(setting, "Put the file there, or change the setting")
-        yield ConfigProblem(id="C30", setting=setting, message=f"{path} is not there", hint=hint)
+        message = f"{path} is not there"
+        yield ConfigProblem(id="C30", setting=setting, message=message, hint=hint, about=_documented(setting))
     elif not os.access(path, os.R_OK, effective_ids=True):
         owner = path.stat()
         message = f"{path} cannot be read by uid {os.geteuid()} (owner {owner.st_uid}, mode {owner.st_mode & 0o777:o})"
-        yield ConfigProblem(id="C32", setting=setting, message=message, hint="Give it to the user that runs this")
+        hint = "Give it to the user that runs this"
+        yield ConfigProblem(id="C32", setting=setting, message=message, hint=hint, about=_documented(setting))
+
+
+def _documented(setting: str) -> str:
+    """`issuers.keys_file` for `issuers.iwf.keys_file`."""
+    words = setting.split(".")
+    return f"{words[0]}.{words[-1]}"
 
 
 _INIT = "Make it with: takedown-receiver init DIR"

@@ -41,8 +41,21 @@ def load_config(
     problems += wrong
     problems += cross_problems(tree if config is None else _as_tree(config), registry or Registry.load())
     if config is None or problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, rest=_rest(tree, problems, path))
     return config
+
+
+def _rest(tree: Tree, problems: Sequence[ConfigProblem], path: Path) -> Config | None:
+    """The tables without mistakes, and the others as if nothing were set; None where nothing can be made of it."""
+    spoilt = {problem.setting.partition(".")[0] for problem in problems}
+    known = {name: value for name, value in tree.items() if name in Config.model_fields and name not in spoilt}
+    known |= {name: {} for name in Config.model_fields if name not in (*LISTS, *known, "source")}
+    if "server" in spoilt or not known["server"]:
+        known["server"] = {"public_origins": ["https://not-set.invalid"]}
+    try:
+        return Config.model_validate(known | {"source": path}, context={"base": path.parent})
+    except ValidationError:
+        return None
 
 
 def _validated(tree: Tree, path: Path) -> tuple[Config | None, list[ConfigProblem]]:
@@ -88,6 +101,9 @@ def _unknown(place: Sequence[int | str], setting: str) -> ConfigProblem:
 
 def _documented(place: Sequence[int | str]) -> str:
     """The name under which the documents speak of it: without places in lists, no deeper than one member."""
+    if place and place[0] in TABLES:
+        # Their members are the plug-in's, and its README speaks of them.
+        return str(place[0])
     return ".".join([str(word) for word in place if not isinstance(word, int)][:2])
 
 

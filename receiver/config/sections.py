@@ -234,10 +234,16 @@ class Limits(Section):
     max_body_bytes: int = Field(1048576, ge=1024, le=16777216, description="Bytes of one notice.")
     max_depth: int = Field(16, ge=4, le=64, description="Levels of nesting in a notice's JSON.")
     max_requests_per_minute: int = Field(
-        600, ge=1, description="Signed requests per minute from one issuer; beyond it 429 with Retry-After."
+        600,
+        ge=1,
+        description="Signed requests per minute from one issuer; beyond it 429 with Retry-After. "
+        "Exact to 1 % for each process of the public side.",
     )
     max_items_per_minute: int = Field(
-        6000, ge=1, description="Items per minute in the notices of one issuer; beyond it 429 with Retry-After."
+        6000,
+        ge=1,
+        description="Items per minute in the notices of one issuer; beyond it 429 with Retry-After. "
+        "Exact to 1 % for each process of the public side.",
     )
     max_unsigned_per_minute: int = Field(
         60, ge=1, description="Requests per minute without a good signature from one address; beyond it 429."

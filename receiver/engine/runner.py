@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -89,6 +90,9 @@ class Runner:
         for leased in step.then:
             self._dispatch(leased)
         log.debug("step", track=row.track, subject=row.subject, state=row.state, to=move.state, error=move.last_error)
+        if step.outcome.events:
+            told = Counter(str(event.status) for event in step.outcome.events)
+            log.info("items.told", track=row.track, subject=row.subject, told=dict(told))
         if not move.keep:
             return None
         return replace(row, state=move.state, attempts=move.attempts, first_failed_at=move.first_failed_at)

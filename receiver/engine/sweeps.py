@@ -5,7 +5,7 @@ Never one scheduler job per notice: what a notice needs is a row of `work`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -17,6 +17,16 @@ from receiver.domain.ports import Committer, Queue, Reads
 from receiver.domain.status import Track
 from receiver.engine.numbering import Lead
 
+EVERY_SECONDS: Mapping[str, int] = {
+    "pages": 60,
+    "nonces": 60,
+    "deadlines": 60,
+    "alarms": 60,
+    "letters": 300,
+    "vault_orphans": 3600,
+    "keys": 3600,
+}
+"""Every sweep there is; `keys:iwf` is one of `keys`."""
 AT_ONCE = 500
 PAGES_LOOKED_AT = 1000
 DEADLINE = "deadline.passed"
@@ -29,6 +39,11 @@ class Sweep:
     name: str
     every_seconds: int
     job: Callable[[], None]
+
+
+def every_seconds(name: str) -> int:
+    """How often a sweep runs, by the name that it notes its success under."""
+    return EVERY_SECONDS.get(name.partition(":")[0], max(EVERY_SECONDS.values()))
 
 
 def sweeps_for(
@@ -75,9 +90,12 @@ def _wake_letters(reads: Reads, committer: Committer, issuers: Collection[str]) 
 
 
 def _page_deadlines(queue: Queue, reads: Reads, committer: Committer) -> None:
-    """Notices past their deadline with something not down: a person is called, once for each."""
+    """Notices past their deadline with something not down: a person is called, once for each.
+
+    One that was acknowledged is somebody's: calling anew each minute would teach people not to look.
+    """
     now = queue.now()
-    known = {page.subject for page in reads.open_pages(PAGES_LOOKED_AT) if page.kind == DEADLINE}
+    known = reads.last_paged(DEADLINE)
     for notices in _pages(lambda after: reads.late_notices(now, after=after, limit=AT_ONCE)):
         pages = tuple(
             Page(kind=DEADLINE, subject=notice, text="the deadline has passed and not every item is down")

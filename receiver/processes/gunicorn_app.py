@@ -7,6 +7,7 @@ fixed problem document that repeats nothing of what was sent.
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -49,6 +50,7 @@ _PLAIN = {
     431: _plain(431, "Request Header Fields Too Large", "headers-too-large", "The headers are too large"),
     500: _plain(500, "Internal Server Error", "internal-error", "Something went wrong on our side"),
 }
+_LOG = logging.getLogger("receiver.server")
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -84,7 +86,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no t
         """Answer what never reached the application. Bad input is 400 or 431, whatever is wrong with it."""
         ours = not isinstance(exc, ParseException | OSError)
         status = 500 if ours else 431 if isinstance(exc, LimitRequestHeaders | LimitRequestLine) else 400
-        self.log.warning("request.broken: %s, answered %s", type(exc).__name__, status)
+        _LOG.warning("request.broken", extra={"error": type(exc).__name__, "status": status})
         try:
             client.sendall(_PLAIN[status])
         except OSError:

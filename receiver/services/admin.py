@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from argon2 import PasswordHasher
 
 from receiver.domain.clock import Clock
+from receiver.domain.figures import Count
 from receiver.domain.policy import Policy
 from receiver.domain.ports import Committer, LedgerStore, Reads
 from receiver.services.desk import DeskService, LiftsPauses
-from receiver.services.figures import Figures
+from receiver.services.figures import FigureReads, Figures
 from receiver.services.health import Health
 from receiver.services.lists import ListService
 from receiver.services.passwords import Passwords
@@ -22,10 +23,8 @@ from receiver.services.review import ReviewService
 from receiver.services.sign_in import SignInService
 
 
-class AdminStore(Reads, LedgerStore, PeopleStore, LiftsPauses, Protocol):
+class AdminStore(Reads, LedgerStore, PeopleStore, LiftsPauses, FigureReads, Protocol):
     """What the staff side needs of the database."""
-
-    def sweep_ages(self) -> Mapping[str, int]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,7 @@ def make_admin_services(
     https: bool,
     write: Callable[[], None],
     close: Callable[[], None],
+    shared_counts: Callable[[], Sequence[Count]] = tuple,
     hasher: PasswordHasher | None = None,
 ) -> AdminServices:
     """`write` is the small write that tells whether we can record."""
@@ -65,7 +65,7 @@ def make_admin_services(
         lists=ListService(reads=store, ledger=store, committer=committer, policy=policy, clock=clock),
         people=people,
         sign_in=SignInService(store=store, committer=committer, clock=clock, passwords=passwords, people=people),
-        figures=Figures(gauges=store.gauges, sweeps=store.sweep_ages),
+        figures=Figures(reads=store, shared=shared_counts),
         health=Health(write=write, clock=clock),
         cookie_key=cookie_key,
         https=https,

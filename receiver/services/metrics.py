@@ -1,12 +1,18 @@
-"""What the web side counts. Each process counts for itself, unless PROMETHEUS_MULTIPROC_DIR was set when it began."""
+"""What the web side counts. Each process counts for itself; `share` hands each count on to where they are added up."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter
+
+Share = Callable[[str, dict[str, str]], None]
 
 
 class WebMetrics:
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, share: Share = lambda _name, _labels: None) -> None:
+        self._share, self._lock = share, threading.Lock()
         self.registry = registry or CollectorRegistry()
         self.taken = Counter(
             "takedown_requests_taken",
@@ -22,7 +28,12 @@ class WebMetrics:
         )
 
     def count_taken(self, what: str, *, repeated: bool = False) -> None:
-        self.taken.labels(what, str(repeated).lower()).inc()
+        self._count(self.taken, "requests_taken", {"what": what, "repeated": str(repeated).lower()})
 
     def count_refused(self, what: str, status: int, reason: str) -> None:
-        self.refused.labels(what, str(status), reason).inc()
+        self._count(self.refused, "requests_refused", {"what": what, "status": str(status), "reason": reason})
+
+    def _count(self, counter: Counter, name: str, labels: dict[str, str]) -> None:
+        counter.labels(**labels).inc()
+        with self._lock:
+            self._share(name, labels)

@@ -75,9 +75,9 @@ def _not_verified(work: WorkRow, view: NoticeView, tools: Tools, problem: str) -
     told = tell(fresh, ItemStatus.FAILED, now=tools.now(), policy=tools.policy, reason="not_verified_again")
     note = LedgerNote(kind="notice.not_verified", subject=view.notice.id, actor="worker", detail={"reason": problem})
     page = Page(kind="notice.not_verified", subject=view.notice.id, text=f"a stored message does not verify: {problem}")
-    return told.plus(stuck(work, f"not verified: {problem}", now=tools.now())).plus(
-        Outcome(notes=(note,), pages=(page,))
-    )
+    # One call is enough, and this one says what it is about.
+    halt = replace(stuck(work, f"not verified: {problem}", now=tools.now()), pages=(page,))
+    return told.plus(halt).plus(Outcome(notes=(note,)))
 
 
 def _apply_next(work: WorkRow, view: NoticeView, tools: Tools) -> Outcome | None:

@@ -6,6 +6,7 @@ from receiver.config import Config, policy_of
 from receiver.domain.clock import SystemClock
 from receiver.engine.committer import Committer
 from receiver.services.admin import AdminServices, make_admin_services
+from receiver.wiring.counts import read_counts
 from receiver.wiring.parts import build_store, identity
 
 
@@ -31,4 +32,5 @@ def build_admin(config: Config, *, slot: str = "admin-0") -> AdminServices:
         https=(config.server.admin_origin or "").startswith("https://"),
         write=lambda: store.beat(worker),
         close=close,
+        shared_counts=lambda: read_counts(config.server.data_dir),
     )

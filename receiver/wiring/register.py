@@ -55,6 +55,18 @@ def load_directories(config: Config, known: Sequence[KeyRecord]) -> tuple[KeyRec
     return screened.records
 
 
+def key_alarms(config: Config, reads: Reads) -> tuple[str, ...]:
+    """What is wrong with keys as they stand together now, in words for a person. Raises WiringError."""
+    files = load_key_files(config)
+    fetched: list[KeyRecord] = []
+    for issuer in config.issuers:
+        if issuer.keys_url is not None:
+            fetched += read_directory(config, issuer.id)
+    screened = screen_fetched(files, fetched)
+    merged = merge_overlay((*files, *screened.records), reads.key_overlay())
+    return (*screened.alarms, *merged.alarms)
+
+
 class LiveRegister:
     """Asks the database at each request, so that a revocation needs no reload. The stricter of the two wins."""
 

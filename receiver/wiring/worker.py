@@ -32,6 +32,7 @@ from receiver.verification.keys import KeyRegister
 from receiver.verification.policy import verify_stored
 from receiver.verification.signing import SigningKey, sign_request
 from receiver.verification.wellformed import VerificationLimits
+from receiver.wiring.alarms import build_alarms
 from receiver.wiring.directories import KeyDirectories
 from receiver.wiring.parts import build_adapters, build_ledger, build_store, build_vault, identity, signing_key
 from receiver.wiring.register import LiveRegister
@@ -148,6 +149,24 @@ class BuiltWorker:
         self.worker.use(build_tools(config, self.store))
 
 
+def _build_sweeps(
+    config: Config, store: SqlStore, committer: Committer, page: Callable[[str, str, str], None]
+) -> tuple[Sweep, ...]:
+    vault = build_vault(config)
+    return sweeps_for(
+        store,
+        store,
+        committer,
+        page_again_minutes=config.policy.page_again_minutes,
+        issuers=[issuer.id for issuer in config.issuers if issuer.callback_url is not None],
+        others=(
+            Sweep(name="vault_orphans", every_seconds=3600, job=lambda: _sweep_vault(vault, store)),
+            *KeyDirectories(config).sweeps(),
+            Sweep(name="alarms", every_seconds=60, job=build_alarms(config, store, page)),
+        ),
+    )
+
+
 def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
     """Open everything a worker needs. Raises the errors of the part that cannot be opened."""
     store = build_store(config, create=True)
@@ -168,23 +187,11 @@ def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
         drain_seconds=config.worker.drain_seconds,
     )
 
-    def page(kind: str, words: str) -> None:
-        committer.submit(Outcome(pages=(Page(kind=kind, subject="ledger", text=words),)))
+    def page(kind: str, subject: str, words: str) -> None:
+        committer.submit(Outcome(pages=(Page(kind=kind, subject=subject, text=words),)))
 
-    numbering = Numbering(build_ledger(config, store), store.try_lead, page)
-    vault = build_vault(config)
-    directories = KeyDirectories(config)
-    sweeps = sweeps_for(
-        store,
-        store,
-        committer,
-        page_again_minutes=config.policy.page_again_minutes,
-        issuers=[issuer.id for issuer in config.issuers if issuer.callback_url is not None],
-        others=(
-            Sweep(name="vault_orphans", every_seconds=3600, job=lambda: _sweep_vault(vault, store)),
-            *directories.sweeps(),
-        ),
-    )
+    numbering = Numbering(build_ledger(config, store), store.try_lead, lambda kind, words: page(kind, "ledger", words))
+    sweeps = _build_sweeps(config, store, committer, page)
     return BuiltWorker(
         store=store,
         committer=committer,

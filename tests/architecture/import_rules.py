@@ -24,7 +24,7 @@ def rooms(text: str) -> frozenset[str]:
 BASE = rooms("domain") | {CONTRACT}
 
 SAME_ROOM: Mapping[str, str] = {
-    "adapters.values": CONTRACT,
+    **dict.fromkeys(("adapters.values", "adapters.json_form", "adapters.errors", "adapters.edges"), CONTRACT),
     "adapters.settings": "adapters.registry",
     "adapters.filesystem.plugin": "adapters.agent",  # what the worker builds: the agent's client
     "adapters.nginx.plugin": "adapters.agent",
@@ -251,9 +251,23 @@ def _cycles(imports: list[Import]) -> list[str]:
         here, there = room_of(item.module), room_of(item.wanted)
         if here != there and there.startswith(("adapters.", "receiver.")):
             graph.setdefault(here, set()).add(there)
-    reach = {room: _reachable(graph, room) for room in graph}
-    rings = {frozenset(other for other in reach[room] if room in reach.get(other, ())) for room in graph}
-    return sorted("cycle between " + ", ".join(sorted(ring)) for ring in rings if ring)
+    return [f"cycle between {ring}" for ring in _rings(graph)]
+
+
+def module_rings(modules: Mapping[str, Path]) -> list[str]:
+    """The same for single modules, in one room or in several."""
+    trees, _ = _parsed(modules)
+    graph = {
+        name: {item.wanted for item in _imports(name, tree, modules) if item.wanted in modules and item.wanted != name}
+        for name, tree in trees.items()
+    }
+    return _rings(graph)
+
+
+def _rings(graph: Mapping[str, set[str]]) -> list[str]:
+    reach = {node: _reachable(graph, node) for node in graph}
+    rings = {frozenset(other for other in reach[node] if node in reach.get(other, ())) for node in graph}
+    return sorted(", ".join(sorted(ring)) for ring in rings if ring)
 
 
 def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import click
@@ -12,9 +14,12 @@ import pytest
 from receiver.cli import main
 from receiver.cli.exits import Exit
 from receiver.cli.root import COMMANDS
+from receiver.intake.direction import parse_direction
+from receiver.intake.limits import DEFAULT_LIMITS
+from receiver.intake.notice import parse_notice
+from tests.doubles.documents import PAGES, blocks
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "adapters").rglob("*.md")])
 _LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]+)?(?:#([^)\s]+))?\)")
 _NAME = re.compile(r"`(receiver(?:\.\w+)+)`")
 CYCLE = (ROOT / "docs" / "notice-cycle.md").read_text(encoding="utf-8")
@@ -56,9 +61,30 @@ def test_pipeline_speaks_of_the_same_steps() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target, _anchor in _LINK.findall(page.read_text(encoding="utf-8")):
-        if target and "://" not in target and not target.startswith("mailto:"):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        led_to = page.parent / target if target else page
+        assert led_to.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(led_to), f"{page.name}: {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What headings can be linked by, as the usual places that show Markdown make it of them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+def linked_pages(page: Path) -> set[Path]:
+    targets = [target for target, _ in _LINK.findall(page.read_text(encoding="utf-8")) if target.endswith(".md")]
+    return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = set().union(*(linked_pages(page) - {page} for page in PAGES))
+    apart = {ROOT / "README.md", *(ROOT / "docs" / "adr").glob("*.md")}
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in linked | apart] == []
 
 
 def commands() -> list[str]:
@@ -82,6 +108,27 @@ def test_every_command_is_documented(command: str) -> None:
 def test_every_exit_code_is_documented() -> None:
     told = {int(code) for code in re.findall(r"^\| (\d) \| ", OPERATING, re.MULTILINE)}
     assert told == {code.value for code in Exit}
+
+
+def test_glossary_is_in_order() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\* ", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert len(words) > 40
+    assert words == sorted(set(words))
+
+
+def test_messages_for_issuers_are_in_form() -> None:
+    shown = [json.loads(block.text) for block in blocks(ROOT / "docs" / "issuers.md") if block.language == "json"]
+    parsers = {"takedown-direction/1": parse_direction}
+    for message in shown:
+        parsers.get(message.get("schema"), parse_notice)(json.dumps(message).encode(), DEFAULT_LIMITS)
+    assert len(shown) == 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_shown_tables_are_toml(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            tomllib.loads(block.text)
 
 
 def test_readme_shows_the_two_commands() -> None:

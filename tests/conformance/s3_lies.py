@@ -73,7 +73,7 @@ def _old_listings() -> Fault:
     return _listing(first)
 
 
-def _every_other(lost: Callable[[Request, Onward], None]) -> Fault:
+def _every_other(lost: Callable[[Request, Onward], object]) -> Fault:
     turn = itertools.count()
 
     def lie(request: Request, onward: Onward) -> Answer | None:
@@ -176,7 +176,7 @@ def _no(status: int, code: bytes) -> Fault:
     return _object_answers(lambda request, _: Answer(status=status, body=b"" if request.method == "HEAD" else page))
 
 
-MORE_LIES: Mapping[str, Callable[[], Fault]] = {
+MORE_LIES: dict[str, Callable[[], Fault]] = {
     "what was done is called failed": lambda: _done_but_failed,
     "copies fail behind a good status": lambda: _copy_error_inside,
     "copies are of something else": lambda: _copies_of_something_else,
@@ -207,7 +207,7 @@ LIES: Mapping[str, Callable[[], Fault]] = MORE_LIES | {
     "bodies are an error page": lambda: _body(lambda answer: answer.with_body(_ERROR_PAGE)),
     "listings are empty": lambda: _listing(_empty),
     "listings are old": _old_listings,
-    "every other answer is lost": lambda: _every_other(lambda request, onward: onward(request) and None),
+    "every other answer is lost": lambda: _every_other(lambda request, onward: onward(request)),
     "every other request is lost": lambda: _every_other(lambda request, onward: None),
     "busy": lambda: _busy,
     "slow": lambda: _slow,

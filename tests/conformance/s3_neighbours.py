@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from adapters.conformance.environment import Setting, read_all
 from adapters.contract import BlockReceipt
+from adapters.s3.adapter import S3Adapter
 from tests.conformance.s3_site import HELD, S3Environment, Site
 
 OURS = "TakedownReceiver"
@@ -39,7 +42,7 @@ def neighbours(environment: S3Environment, *own: str) -> dict[str, Any]:
                 where = f"{bucket}/{item['Key']}?{item['VersionId']}"
                 found[where] = _facts(host, bucket, item)
     for name in SETTINGS:
-        found[name] = asked(lambda name=name: getattr(host, name)(Bucket=environment.bucket))
+        found[name] = asked(partial(getattr(host, name), Bucket=environment.bucket))
     found["policy"] = _foreign_policy(host, environment.bucket)
     return found
 
@@ -86,7 +89,15 @@ def untouched_neighbours(environment: S3Environment, *own: str) -> Iterator[None
     assert neighbours(environment, *own) == before
 
 
-Start = Callable[..., Setting]
+@dataclass(frozen=True, kw_only=True)
+class S3Setting(Setting):
+    """One whose buckets the tests look into, behind the adapter's back."""
+
+    adapter: S3Adapter
+    environment: S3Environment
+
+
+Start = Callable[..., S3Setting]
 BODY = b"noise"
 
 
@@ -95,7 +106,7 @@ def hostile_bucket(site: Site) -> Iterator[Start]:
     """Hands out settings whose neighbours must be at the end what they were; `copy.jpg` is the customer's own too."""
     made: list[tuple[S3Environment, Any]] = []
 
-    def begin(bucket: str = "site-versions", name: bytes = b"field.jpg", **changes: Any) -> Setting:
+    def begin(bucket: str = "site-versions", name: bytes = b"field.jpg", **changes: Any) -> S3Setting:
         environment = S3Environment(site, site.settings(bucket, **{"settle_seconds": 0.3, **changes}))
         ref = environment.put(name, BODY)
         put_neighbours(environment)
@@ -103,7 +114,7 @@ def hostile_bucket(site: Site) -> Iterator[Start]:
         watch = untouched_neighbours(environment, ref.locator.decode(), f"{environment.scope.decode()}/copy.jpg")
         watch.__enter__()
         made.append((environment, watch))
-        return Setting(adapter=adapter, environment=environment, ref=ref, body=BODY)
+        return S3Setting(adapter=adapter, environment=environment, ref=ref, body=BODY)
 
     try:
         yield begin
@@ -114,11 +125,11 @@ def hostile_bucket(site: Site) -> Iterator[Start]:
             environment.close()
 
 
-def where(setting: Setting) -> dict[str, str]:
+def where(setting: S3Setting) -> dict[str, str]:
     return setting.environment.where(setting.ref)
 
 
-def first_id(setting: Setting) -> str:
+def first_id(setting: S3Setting) -> str:
     page = setting.environment.site.host.list_object_versions(
         Bucket=setting.environment.bucket, Prefix=where(setting)["Key"]
     )
@@ -133,7 +144,7 @@ def code(act: Callable[[], Any]) -> int:
         return int(exc.response["ResponseMetadata"]["HTTPStatusCode"])
 
 
-def assert_still_down(setting: Setting, receipt: BlockReceipt) -> None:
+def assert_still_down(setting: S3Setting, receipt: BlockReceipt) -> None:
     assert setting.environment.public_get(setting.ref)[0] in {403, 404}
     assert setting.environment.customer_get(setting.ref)[0] in {403, 404}
     assert read_all(setting.adapter, setting.ref, receipt) == BODY

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -67,7 +68,7 @@ class Site:
         return self.clients["owner"]
 
     def settings(self, bucket: str, **changes: Any) -> S3Settings:
-        named = {
+        named: dict[str, Any] = {
             "endpoint_url": self.server.url,
             "bucket": bucket,
             "quarantine_bucket": HELD,
@@ -193,9 +194,7 @@ class S3Environment(StorageEnvironment):
         found = self.site.host.list_object_versions(Bucket=self.bucket, Prefix=self.where(ref)["Key"])
         for item in found.get("Versions", ()):
             if item["Key"] == self.where(ref)["Key"] and item["IsLatest"]:
-                refused(
-                    lambda item=item: self.site.customer.delete_object(VersionId=item["VersionId"], **self.where(ref))
-                )
+                refused(partial(self.site.customer.delete_object, VersionId=item["VersionId"], **self.where(ref)))
 
     def add_other_name(self, ref: Ref, in_scope: bool) -> Ref | None:
         return None

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ class FilesystemEnvironment(StorageEnvironment):
     def path(self, ref: Ref) -> bytes:
         return os.path.join(os.fsencode(self.root), ref.locator)
 
-    def make(self) -> FilesystemAdapter:
+    def make(self) -> FilesystemAdapter | AgentStorage:
         return FilesystemAdapter("www", str(self.root), str(self.quarantine))
 
     def put(self, name: bytes, body: bytes) -> Ref:
@@ -129,16 +130,21 @@ class TestFilesystem(LateStorageConformance, StorageConformance):
     not_restored = frozenset({"ctime_ns"})
 
     @pytest.fixture
-    def environment(self, tmp_path: Path):
+    def environment(self, tmp_path: Path) -> Iterator[FilesystemEnvironment]:
         made = FilesystemEnvironment(tmp_path)
         yield made
         made.thaw()
 
     @pytest.fixture
-    def adapter(self, environment: FilesystemEnvironment):
+    def adapter(self, environment: FilesystemEnvironment) -> AgentStorage | FilesystemAdapter:
         return environment.make()
 
-    def test_reads_are_counted_here(self, adapter, environment, stored) -> None:
+    def test_reads_are_counted_here(
+        self,
+        adapter: AgentStorage | FilesystemAdapter,
+        environment: AgentEnvironment | FilesystemEnvironment,
+        stored: Callable[[bytes, bytes], Ref],
+    ) -> None:
         """Were they not, `test_block_reads_no_body` would say nothing."""
         ref = stored(b"a.jpg", b"a colour field")
         with adapter.open(ref, adapter.observe(ref).pins[0]) as reader:
@@ -176,7 +182,7 @@ class AgentEnvironment(FilesystemEnvironment):
 
 class TestFilesystemThroughAgent(TestFilesystem):
     @pytest.fixture
-    def environment(self, tmp_path: Path):
+    def environment(self, tmp_path: Path) -> Iterator[AgentEnvironment]:
         made = AgentEnvironment(tmp_path)
         yield made
         made.thaw()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ class TestNginxGate(LateGateConformance, GateConformance):
     spellings = (*GateConformance.spellings, b"//d//z.jpg", b"/x/../d/z.jpg", b"/d/%2e/z.jpg", b"/d%2Fz.jpg")
 
     @pytest.fixture
-    def environment(self, tmp_path: Path):
+    def environment(self, tmp_path: Path) -> Iterator[NginxGateEnvironment]:
         made = NginxGateEnvironment(tmp_path)
         yield made
         made.server.stop()
@@ -116,7 +117,7 @@ class TestNginxCache(CacheConformance):
     key = "$scheme$host$request_uri"
 
     @pytest.fixture
-    def environment(self, tmp_path: Path):
+    def environment(self, tmp_path: Path) -> Iterator[NginxCacheEnvironment]:
         made = NginxCacheEnvironment(tmp_path, self.key)
         yield made
         made.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from botocore.exceptions import ClientError
@@ -42,7 +43,7 @@ def test_copy_after_the_block_is_refused(start: Start, ladder: tuple[str, ...]) 
     receipt = setting.block()
     copy = {**where(setting), "Key": f"{setting.environment.scope.decode()}/copy.jpg"}
     for source in (where(setting), {**where(setting), "VersionId": version}):
-        assert code(lambda source=source: customer.copy_object(CopySource=source, **copy)) in {403, 404}
+        assert code(partial(customer.copy_object, CopySource=source, **copy)) in {403, 404}
     assert_still_down(setting, receipt)
 
 
@@ -67,9 +68,7 @@ def test_part_copy_from_the_version_is_refused(start: Start, ladder: tuple[str, 
     upload = customer.create_multipart_upload(**copy)["UploadId"]
     receipt = setting.block()
     for source in (where(setting), {**where(setting), "VersionId": version}):
-        taken = code(
-            lambda source=source: customer.upload_part_copy(UploadId=upload, PartNumber=1, CopySource=source, **copy)
-        )
+        taken = code(partial(customer.upload_part_copy, UploadId=upload, PartNumber=1, CopySource=source, **copy))
         assert taken in {403, 404}
     customer.abort_multipart_upload(UploadId=upload, **copy)
     assert_still_down(setting, receipt)

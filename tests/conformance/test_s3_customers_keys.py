@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
-from adapters.conformance.environment import Setting, read_all
+from adapters.conformance.environment import read_all
 from adapters.contract import AdapterError, Denied, Origin, Presence, Ref
 from tests.conformance.s3_neighbours import (
     BODY,
+    S3Setting,
     Start,
     asked,
     assert_still_down,
@@ -72,7 +74,7 @@ def test_odd_key_is_itself_or_refused(start: Start, odd: str) -> None:
     _forget(setting, [ref.locator])
 
 
-def _forget(setting: Setting, keys: list[bytes]) -> None:
+def _forget(setting: S3Setting, keys: list[bytes]) -> None:
     """What this test stored besides."""
     host, bucket = setting.environment.site.host, setting.environment.bucket
     for key in keys:
@@ -122,7 +124,7 @@ def test_customers_listing_opens_nothing(start: Start, ladder: tuple[str, ...]) 
     listed = page.get("Versions", ()) if isinstance(page, dict) else ()
     for item in listed:
         if item["Key"] == where(setting)["Key"]:
-            got = code(lambda item=item: customer.get_object(VersionId=item["VersionId"], **where(setting)))
+            got = code(partial(customer.get_object, VersionId=item["VersionId"], **where(setting)))
             assert got in {403, 404}
     assert asked(lambda: customer.list_objects_v2(Bucket=HELD)) == "AccessDenied"
 
@@ -133,7 +135,8 @@ def test_customers_listing_opens_nothing(start: Start, ladder: tuple[str, ...]) 
 def test_write_between_copy_and_delete_is_kept(start: Start) -> None:
     """Without versions the move copies, compares and deletes; what is uploaded in between must not be deleted."""
     setting = start("site-plain", ladder=("move",))
-    customer, wrote = setting.environment.site.customer, []
+    customer = setting.environment.site.customer
+    wrote: list[Any] = []
 
     def overtake(operation: str, params: dict[str, Any]) -> None:
         if operation == "delete_object" and params["Bucket"] == setting.environment.bucket and not wrote:

@@ -9,33 +9,34 @@ from typing import Any
 
 import pytest
 
-from adapters.conformance.environment import Setting, proof_for, read_all
+from adapters.conformance.environment import proof_for, read_all
 from adapters.contract import AdapterError, Conflict, Denied, NotFound, Origin, Presence, Ref
+from tests.conformance.s3_neighbours import S3Setting
 from tests.conformance.s3_site import HELD, S3Environment, Site
 
-Start = Callable[..., Setting]
+Start = Callable[..., S3Setting]
 
 
 @pytest.fixture
 def start(s3_site: Site) -> Iterator[Start]:
     made: list[S3Environment] = []
 
-    def begin(bucket: str = "site-versions", name: bytes = b"field.jpg", **changes: Any) -> Setting:
+    def begin(bucket: str = "site-versions", name: bytes = b"field.jpg", **changes: Any) -> S3Setting:
         environment = S3Environment(s3_site, s3_site.settings(bucket, settle_seconds=0.3, **changes))
         made.append(environment)
         ref = environment.put(name, b"noise")
-        return Setting(adapter=environment.make(), environment=environment, ref=ref, body=b"noise")
+        return S3Setting(adapter=environment.make(), environment=environment, ref=ref, body=b"noise")
 
     yield begin
     for environment in made:
         environment.close()
 
 
-def where(setting: Setting) -> dict[str, str]:
+def where(setting: S3Setting) -> dict[str, str]:
     return setting.environment.where(setting.ref)
 
 
-def ids(setting: Setting) -> list[str]:
+def ids(setting: S3Setting) -> list[str]:
     found = setting.environment.site.host.list_object_versions(
         Bucket=where(setting)["Bucket"], Prefix=where(setting)["Key"]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.contract import BlockReceipt, Pin, Ref, to_json
+from receiver.domain.outcome import Outcome, Update
 from receiver.domain.rows import (
     ActRow,
     CaseRow,
@@ -26,6 +27,10 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 URL = "https://img.example.net/public/a.jpg"
 TARGET = {"url": URL, "host": "img.example.net", "path": {"b64": "L2EuanBn"}, "query": None, "any_query": True}
+
+
+def updates(outcome: Outcome) -> list[Update]:
+    return [change for change in outcome.changes if isinstance(change, Update)]
 
 
 def item_row(**changes: Any) -> ItemRow:

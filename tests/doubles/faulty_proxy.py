@@ -133,57 +133,65 @@ def _chained(fault: Fault, onward: Onward) -> Onward:
     return go
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, proxy: FaultyProxy) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.proxy = proxy
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # one packet for head and body, or each answer waits for an acknowledgement
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, TimeoutError, http.client.HTTPException):
+            self.close_connection = True
+
+    def handle_expect_100(self) -> bool:
+        going_on = super().handle_expect_100()
+        self.wfile.flush()  # the client waits for this before it sends the body
+        return going_on
+
+    def do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = Request(method=self.command, target=self.path, headers=dict(self.headers.items()), body=body)
+        answer = self.server.proxy.answer(request)
+        if answer is None:
+            self._break_off()
+            return
+        self.send_response_only(answer.status)
+        named = {name.lower() for name in answer.headers}
+        for name, item in answer.headers.items():
+            self.send_header(name, item)
+        if "content-length" not in named:
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[: answer.breaks_off_after])
+        self.wfile.flush()
+        if answer.breaks_off_after is not None:
+            self._break_off()
+
+    def _break_off(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do  # noqa: N815  # the names the library looks for
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
 @contextmanager
 def running_proxy(upstream: str, secrets: Mapping[str, str]) -> Iterator[FaultyProxy]:
     proxy = FaultyProxy(upstream, secrets)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1  # one packet for head and body, or each answer waits for an acknowledgement
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (ConnectionError, TimeoutError, http.client.HTTPException):
-                self.close_connection = True
-
-        def handle_expect_100(self) -> bool:
-            going_on = super().handle_expect_100()
-            self.wfile.flush()  # the client waits for this before it sends the body
-            return going_on
-
-        def do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            request = Request(method=self.command, target=self.path, headers=dict(self.headers.items()), body=body)
-            answer = proxy.answer(request)
-            if answer is None:
-                self._break_off()
-                return
-            self.send_response_only(answer.status)
-            named = {name.lower() for name in answer.headers}
-            for name, item in answer.headers.items():
-                self.send_header(name, item)
-            if "content-length" not in named:
-                self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body[: answer.breaks_off_after])
-            self.wfile.flush()
-            if answer.breaks_off_after is not None:
-                self._break_off()
-
-        def _break_off(self) -> None:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do  # noqa: N815  # the names the library looks for
-
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(proxy)
     proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

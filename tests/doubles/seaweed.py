@@ -64,7 +64,7 @@ def running_seaweed(base: Path) -> Iterator[SeaweedFS]:
     identities.write_text(json.dumps({"identities": _identities()}), encoding="utf-8")
     ports = {name: free_port() for name in PORTS}
     command = [
-        weed, "-logtostderr=true", "server", f"-dir={base / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        str(weed), "-logtostderr=true", "server", f"-dir={base / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         "-filer", "-s3", f"-s3.config={identities}", "-master.volumeSizeLimitMB=64", "-volume.max=60",
         "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
         *(f"-{name}={port}" for name, port in ports.items()),

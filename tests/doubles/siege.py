@@ -94,7 +94,7 @@ class Siege:
         return [(item.status.value, item.reason) for item in items]
 
     def denied(self) -> list[DenyTarget]:
-        return [rule for rules in self.world.gate._denied.values() for rule in rules]  # type: ignore[attr-defined]
+        return [rule for rules in self.world.gate._denied.values() for rule in rules]
 
     def down(self) -> int:
         """How many different things are kept from the public, at the gates or at the store."""

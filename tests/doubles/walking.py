@@ -26,7 +26,7 @@ class Shadow(Record):
             path = canonical_url(url).path.decode()
             assert self.world.public_get(url) == self.last[path], "a bystander was touched"
         asked = {(canonical_url(ask.url).host, canonical_url(ask.url).path) for ask in self.asks.values()}
-        rules = [rule for rules in self.world.gate._denied.values() for rule in rules]  # type: ignore[attr-defined]
+        rules = [rule for rules in self.world.gate._denied.values() for rule in rules]
         assert {(rule.host, rule.path) for rule in rules} <= asked, "a gate refuses what nobody asked for"
         for view in self.cases():
             pins = [seal.pin for seal in view.seals]

@@ -76,7 +76,7 @@ class Record:
     def _clear_caches(self, path: str) -> None:
         """As a customer's own site does for any change."""
         for url in (f"{s}://{HOST}{path}{q}" for s in ("http", "https") for q in ("", "?v=1")):
-            self.world.cache._kept.pop(url, None)  # type: ignore[attr-defined]  # the memory cache
+            self.world.cache._kept.pop(url, None)
 
     def asked(self, notice: str, *, issuer: str, category: str, act: str, deadline_at: int | None, hold: bool) -> None:
         self.notices.append(notice)
@@ -155,7 +155,7 @@ class Record:
     def acts(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         """Operations in force at the gate, at the store, and removals."""
         memory = self.world.memory
-        denied = self.world.gate._denied  # type: ignore[attr-defined]  # the memory gate
+        denied = self.world.gate._denied
         return frozenset(denied), frozenset(memory.blocks), frozenset(memory.removed)
 
     def case(self, view: CaseView) -> Case:

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import literal
 
-from adapters.contract import CacheAdapter, GateAdapter, Ref, StorageAdapter
+from adapters.contract import Ref, StorageAdapter
 from adapters.memory.cache import MemoryCache
 from adapters.memory.gate import MemoryGate
 from adapters.memory.storage import MemoryStorage
@@ -29,7 +29,7 @@ from receiver.domain.outcome import Insert, NewEvent, Outcome, Table, Wake
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.domain.ports import SealResult, SentResponse
 from receiver.domain.rows import CaseView, EventRow, NoticeView, WorkRow
-from receiver.domain.status import Track
+from receiver.domain.status import ItemStatus, Track
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.engine.lanes import plan
 from receiver.pipeline import Tools, advance
@@ -139,8 +139,8 @@ class World:
     db: SqlStore
     clock: SteeredClock
     store: StorageAdapter
-    gate: GateAdapter
-    cache: CacheAdapter
+    gate: MemoryGate
+    cache: MemoryCache
     vault: MemoryVault
     mailbox: Mailbox
     policy: Policy
@@ -196,9 +196,9 @@ class World:
 
     def public_get(self, raw: str) -> bytes | None:
         url = canonical_url(raw)
-        if self.gate.refuses(url.host, url.request_target.encode()):  # type: ignore[attr-defined]  # the memory gate
+        if self.gate.refuses(url.host, url.request_target.encode()):
             return None
-        found: bytes | None = self.cache.fetch(url.url)  # type: ignore[attr-defined]  # the memory cache
+        found: bytes | None = self.cache.fetch(url.url)
         return found
 
     def origin(self, raw: str) -> bytes | None:
@@ -239,7 +239,7 @@ class World:
                     *(Insert(table=Table.ITEM, values=_item(i, notice, n, u, now, details)) for i, n, u in items),
                 ),
                 events=tuple(
-                    NewEvent(notice=notice, item=i, item_id=n, status="received", data={}, delivered=True)
+                    NewEvent(notice=notice, item=i, item_id=n, status=ItemStatus.RECEIVED, data={}, delivered=True)
                     for i, n, _ in items
                 ),
                 wakes=(Wake(track=Track.RESOLVE, subject=notice, state="resolve", priority=0),),

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_kill_at_any_moment_loses_nothing(stand: Stand) -> None:
         stand.send(job)
         stand.wait_until_disabled(job)
     for job in jobs:
-        wait_until(lambda job=job: holds_sealed(stand.places, job.sha256), "evidence is sealed")
+        wait_until(partial(holds_sealed, stand.places, job.sha256), "evidence is sealed")
         assert_told_once(stand, job.notice_id)
     assert_whole(stand, len(jobs))
 

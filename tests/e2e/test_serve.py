@@ -13,6 +13,7 @@ def test_sigterm_drains_and_ends(stand: Stand) -> None:
     job = stand.new_job()
     stand.send(job)
     assert stand.stop() == 0
+    assert stand.receiver is not None
     assert "worker.ended" in stand.receiver.said()
     stand.start()
     stand.wait_until_disabled(job)

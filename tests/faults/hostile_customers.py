@@ -136,7 +136,7 @@ class HostileSite(Docroot):
             process.kill()
             process.join()
 
-    def as_customer(self, act: Callable[..., None], *args: object) -> int:
+    def as_customer(self, act: Callable[..., object], *args: object) -> int:
         """Run it once, as the customer's user. Returns the exit code: 0 when it got through, an errno when not."""
         process = _FORK.Process(target=_once, args=(act, *args))
         process.start()

@@ -24,7 +24,8 @@ class Chain:
         self.world: World = make_world(folder)
         self.world.origin = self._origin  # type: ignore[method-assign]  # the public finds what is in the folder
         self.world.store = site.adapter
-        self._stop, self._client = threading.Event(), None
+        self._stop = threading.Event()
+        self._client: AgentStorage | None = None
         if through_agent:
             self.world.store = self._agent(folder)
         if not gates:  # so that nothing but the store keeps it down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.faults.lease_stand import Held, Site, start_all
 from tests.faults.outside_server import AFTER, BEFORE
@@ -60,6 +61,10 @@ def freeze_at_every_act(site: Site, first: int, second: int, *, fenced: bool) ->
     return seen
 
 
+def _more_wait(site: Site, met: int) -> bool:
+    return len(site.ask("waiting")) > met
+
+
 def _hold_all(site: Site, first: int) -> dict[str, str]:
     """One case for each place; the worker waits there in as many threads."""
     who, notices = f"w{first}", dict[str, str]()
@@ -73,7 +78,7 @@ def _hold_all(site: Site, first: int) -> dict[str, str]:
             site.world.direct(notices[name], "withdraw")
         else:
             notices[name] = site.notify(name)
-        wait_until(lambda met=met: len(site.ask("waiting")) > met, f"it waits at {name}", seconds=SETTLE_SECONDS)
+        wait_until(partial(_more_wait, site, met), f"it waits at {name}", seconds=SETTLE_SECONDS)
     wait_until(lambda: len(site.held_by(first)) == len(notices), "nothing else runs", seconds=SETTLE_SECONDS)
     return notices
 

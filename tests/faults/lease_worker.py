@@ -36,11 +36,11 @@ from receiver.engine.worker import Identity, Worker
 from receiver.ledger.checkpoint import Signer
 from receiver.ledger.copies import CopySet
 from receiver.ledger.sequencer import Sequencer
-from receiver.pipeline import Tools
+from receiver.pipeline import Tools, advance
 from receiver.resolution.routes import Route, RouteTable
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
-from receiver.store import SqlStore, open_store, upserts
+from receiver.store import SqlStore, open_store, tables, upserts
 from tests.doubles.world import HOST
 from tests.faults.lease_wires import Wire, WiredCache, WiredEyes, WiredGate, WiredSender, WiredStore, WiredVault
 
@@ -121,7 +121,7 @@ def take_the_guard_out() -> None:
     def unguarded() -> Any:
         made: Any = guarded()
         track, subject, *lease = made._where_criteria
-        made._where_criteria = (track, subject, or_(and_(*lease), upserts.tables.work.c.epoch >= 0))
+        made._where_criteria = (track, subject, or_(and_(*lease), tables.work.c.epoch >= 0))
         return made
 
     upserts.move = unguarded
@@ -136,7 +136,8 @@ def main(settings: Settings) -> None:
     if settings.unfenced:
         take_the_guard_out()
     wire, clock = Wire(settings.socket, settings.slot), ShiftedClock(settings.shift_seconds)
-    runner.advance = wire.step(runner.advance)
+    hooked: Any = runner
+    hooked.advance = wire.step(advance)
     store = open_store(settings.url, data_key=bytes.fromhex(settings.data_key), data_dir=Path(settings.data_dir))
     committer, listener = Committer(store), store.wake_listener()
     worker = Worker(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import receiver
-from adapters import contract
+from adapters import contract, edges
 from receiver.domain import ports
 from receiver.ledger.copies import DirectoryCopy
 from receiver.steps.tools import Tools
@@ -99,7 +99,7 @@ def unclassified() -> list[str]:
         *(kind for _, kind in inspect.getmembers(contract, inspect.isclass) if ABC in kind.__bases__),
         *(kind for _, kind in inspect.getmembers(ports, inspect.isclass) if getattr(kind, "_is_protocol", False)),
     ]
-    kinds = [kind for kind in kinds if kind.__module__ in (contract.__name__, ports.__name__)]
+    kinds = [kind for kind in kinds if kind.__module__ in (contract.__name__, edges.__name__, ports.__name__)]
     unknown = [kind.__name__ for kind in kinds if kind not in OUTSIDE.values() and kind.__name__ not in INSIDE]
     return unknown + [f"Tools.{field.name}" for field in dataclasses.fields(Tools) if field.name not in TOOLS]
 
@@ -153,7 +153,7 @@ def decisions_in(module: str, source: str) -> list[Site]:
             if isinstance(call.func, ast.Name) and call.func.id in MAKERS:
                 values: Any = {"module": module, "function": function.name, "target": _target(call)}
                 same = sum((s.function, s.target) == (function.name, values["target"]) for s in found)
-                lines = {"first": call.lineno, "last": call.end_lineno or call.lineno}
+                lines: dict[str, Any] = {"first": call.lineno, "last": call.end_lineno or call.lineno}
                 found.append(Site(**values, **lines, number=same + 1))
     return found
 

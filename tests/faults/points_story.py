@@ -13,12 +13,13 @@ BODY, SECOND = b"colour field", b"second field"
 PATH = "/public/a.jpg"
 URL = f"https://{HOST}{PATH}"
 GATE_URL = "https://gate.example.net/gallery.php?id=7"
+Tell = Callable[[Stage], None]
 POLICE = {"act": "preserve_only", "police_reference": "P-1"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    tell: Callable[[Stage], None]
+    tell: Tell
     statuses: Mapping[str, list[str]]
     public: bytes | None = None
     """What the public gets under `URL` in the end."""
@@ -29,8 +30,10 @@ class Story:
 STORIES: dict[str, Story] = {}
 
 
-def story(*, public: bytes | None = None, policy: Any = None, setup: Any = None, **statuses: list[str]) -> Any:
-    def keep(tell: Callable[[Stage], None]) -> Callable[[Stage], None]:
+def story(
+    *, public: bytes | None = None, policy: Any = None, setup: Any = None, **statuses: list[str]
+) -> Callable[[Tell], Tell]:
+    def keep(tell: Tell) -> Tell:
         ends = {name.replace("_", "-"): found for name, found in statuses.items()}
         one = Story(tell=tell, statuses=ends, public=public, policy=policy or {}, setup=setup or {})
         STORIES[tell.__name__] = one

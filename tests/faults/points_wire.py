@@ -183,7 +183,7 @@ def _wire_transactions(fuse: Fuse) -> None:
         for name in names:
             fuse.pass_by(f"after {name}")
 
-    Database.write = write  # type: ignore[assignment]
+    Database.write = write  # type: ignore[method-assign]
 
 
 def _name_moves(sites: list[points.Site]) -> None:

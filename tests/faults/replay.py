@@ -130,11 +130,11 @@ def apply(disk: Disk, event: Event) -> None:
         case Names(folder, changes):
             names = disk[folder].names
             assert names is not None
-            for name, file in changes:
-                if file is None:
+            for name, held in changes:
+                if held is None:
                     names.pop(name, None)
                 else:
-                    names[name] = file
+                    names[name] = held
         case _:
             pass
 

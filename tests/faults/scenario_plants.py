@@ -41,8 +41,8 @@ def steady_files(known: dict[str, int]) -> None:
     def listed(self: Any, root_fd: int, folder: bytes) -> list[tuple[bytes, bool, int]]:
         return [(name, is_dir, numbers.get(inode, inode)) for name, is_dir, inode in real_list(self, root_fd, folder)]
 
-    os.stat = lambda *args, **kwargs: told(real_stat(*args, **kwargs))  # type: ignore[assignment]
-    os.fstat = lambda fd: told(real_fstat(fd))  # type: ignore[assignment]
+    os.stat = lambda *args, **kwargs: told(real_stat(*args, **kwargs))
+    os.fstat = lambda fd: told(real_fstat(fd))
     walk.OtherNames._list = listed  # type: ignore[method-assign]
 
 
@@ -62,19 +62,21 @@ def share_statements() -> None:
 
 def hasty_commits() -> None:
     """An answer goes out before the disk has what it is about."""
-    made = sqlite.SqliteBackend.__init__
+    backend: Any = sqlite.SqliteBackend
+    made = backend.__init__
 
     def init(self: Any, *args: Any) -> None:
         made(self, *args)
         self.writer = self.hasty
 
-    sqlite.SqliteBackend.__init__ = init  # type: ignore[method-assign]
+    backend.__init__ = init
 
 
 def unsynced_evidence() -> None:
     """A seal is called good while the disk does not have it."""
     names = {name: getattr(os, name) for name in dir(os)}
-    directory.os = SimpleNamespace(**{**names, "fsync": lambda _file: None})  # type: ignore[attr-defined]
+    told: Any = directory
+    told.os = SimpleNamespace(**{**names, "fsync": lambda _file: None})
 
 
 def answers_anyway() -> None:

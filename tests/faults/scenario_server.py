@@ -58,8 +58,8 @@ def _fork(keys: Keys, order: dict[str, Any]) -> int:
 def warm_up(keys: Keys) -> None:
     """One play here, so that whatever is imported or compiled late is there in every child."""
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(["event"])],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
     scenario_plants.share_statements()
     with tempfile.TemporaryDirectory() as folder:

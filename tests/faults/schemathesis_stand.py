@@ -221,10 +221,10 @@ def staff_document(port: int, items: list[str]) -> dict[str, Any]:
         "/pauses": (),
     }
     acts = ("/cases/{code}/release", "/cases/{code}/retry", "/items/{item}/approve", "/items/{item}/refuse")
-    acts += ("/decisions/{decision}/agree", "/decisions/{decision}/decline", "/notices/{notice}/resend", "/pauses")
+    answers = ("/decisions/{decision}/agree", "/decisions/{decision}/decline", "/notices/{notice}/resend", "/pauses")
     paths: dict[str, Any] = {path: {"get": _operation(path, query, items)} for path, query in reads.items()}
     body = {"type": "object", "properties": {"reason": _TEXT, "scope": {"enum": ["all", "issuer:hotline", "x"]}}}
-    for path in acts:
+    for path in (*acts, *answers):
         made = _operation(path, (), items)
         if not path.endswith(("retry", "agree", "resend")):
             made["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}

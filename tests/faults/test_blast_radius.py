@@ -175,7 +175,7 @@ def test_denied_page_leaves_its_neighbours(quick: Siege) -> None:
     notice = quick.send(f"https://{SITE}/gallery.php?id=7", f"https://{SITE}/gallery.php?")
     quick.world.run()
     assert {status for status, _ in quick.told(notice)} <= {"disabled", "review", "failed", "unavailable"}
-    refuses = quick.world.gate.refuses  # type: ignore[attr-defined]  # the memory gate
+    refuses = quick.world.gate.refuses
     assert refuses(SITE, b"/gallery.php?id=7")
     assert not quick.world.memory.blocks
     for near in (b"/gallery.php?id=70", b"/gallery.php?id=8", b"/gallery.php?id=7&x=1", b"/gallery.php/id", b"/"):

@@ -36,7 +36,7 @@ def honest(siege: Siege) -> str:
 
 
 def item_values(notice: str, url: str = WANTED, **more: Any) -> dict[str, Any]:
-    values = {
+    values: dict[str, Any] = {
         "id": new_id(), "notice": notice, "item_id": "99", "url": url, "canonical": None, "host": SITE,
         "status": "received", "reason": None, "status_at": 1, "approved_by": None, "withdrawn_at": None,
         "iccam_at": None, "details": {},

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -94,7 +95,7 @@ def test_dead_database_costs_nothing_but_time(
 
 def is_drained(receiver: OneReceiver, database: Database) -> bool:
     sealed = rows(database, "SELECT count(*) FROM seal")[0][0]
-    return receiver.told("disabled") >= NOTICES and sealed >= NOTICES
+    return receiver.told("disabled") >= NOTICES and int(sealed) >= NOTICES
 
 
 def assert_nothing_lost(receiver: OneReceiver, database: Database) -> None:
@@ -111,7 +112,7 @@ def assert_nothing_lost(receiver: OneReceiver, database: Database) -> None:
     assert len(events) == len(set(events)) == NOTICES
 
 
-def rows(database: Database, query: str) -> list[tuple[object, ...]]:
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
     engine = database.engine()
     try:
         with engine.connect() as link:

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,10 @@ class Full:
         except ClientError:
             return None
 
+    def is_taken(self, job: Job) -> bool:
+        sent = self.hand_in(job)
+        return sent is not None and sent.accepted
+
     def is_recorded(self, job: Job) -> bool:
         return bool(self.read("SELECT 1 FROM notice WHERE notice_id = ?", job.notice_id))
 
@@ -200,7 +205,7 @@ def test_full_disk_costs_nothing_but_time(full: Full, disk: str, free_bytes: int
     full.jobs = [*taken, *refused]
     full.sent += len(full.jobs)
     for job in refused:
-        wait_until(lambda job=job: (sent := full.hand_in(job)) is not None and sent.accepted, "a receipt", seconds=20)
+        wait_until(partial(full.is_taken, job), "a receipt", seconds=20)
     wait_until(full.drained, "all is disabled and sealed", seconds=DRAIN_SECONDS)
     full.assert_seals_are_whole()
 

@@ -146,7 +146,8 @@ def test_swap_at_every_block_is_retried(chain: Chain, monkeypatch: pytest.Monkey
 def _before_each_block(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Any], times: int
 ) -> None:
-    real, done = chain.world.store.block, []
+    real = chain.world.store.block
+    done: list[int] = []
 
     def block(*args: Any) -> Any:
         if len(done) < times:
@@ -186,7 +187,8 @@ def test_rewritten_while_sealed_pages_unstable(chain: Chain, monkeypatch: pytest
     chain.site.mine(body=bytes(200_000))
     with chain.site.path("a.jpg").open("r+b", buffering=0) as late:
         _, notice = chain.notified()
-        real, writes = chain.world.vault.seal, []
+        real = chain.world.vault.seal
+        writes: list[int | None] = []
 
         def seal(seal_id: str, read: Callable[[int], bytes], **more: Any) -> Any:
             def torn(size: int) -> bytes:

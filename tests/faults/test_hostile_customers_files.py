@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def _socket_at(path: Path) -> None:
         listener.bind(str(path))
 
 
-SWAPPED_IN = {
+SWAPPED_IN: dict[str, Callable[[Path], object]] = {
     "pipe": os.mkfifo,
     "folder": os.mkdir,
     "socket": _socket_at,
@@ -164,7 +164,7 @@ def _lists(site: HostileSite, path: Path) -> None:
     subprocess.run(["setfacl", "-d", "-m", "u:1999:rwx", path.parent], check=True)
 
 
-DRESSES = {
+DRESSES: dict[str, Callable[[HostileSite, Path], object]] = {
     "mode 000": lambda site, path: path.chmod(0),
     "setuid and setgid": lambda site, path: path.chmod(0o6755),
     "sticky": lambda site, path: path.chmod(0o1644),

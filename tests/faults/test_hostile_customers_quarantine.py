@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,10 @@ def site() -> Iterator[HostileSite]:
 def test_quarantine_is_out_of_reach(site: HostileSite) -> None:
     receipt = site.block(site.mine())
     held = site.held / receipt.op_id
-    for act in (os.listdir, os.rmdir, lambda path: os.mkdir(path / "x"), lambda path: (path / "0").read_bytes()):
+    acts: tuple[Callable[[Path], object], ...] = (
+        os.listdir, os.rmdir, lambda path: os.mkdir(path / "x"), lambda path: (path / "0").read_bytes(),
+    )  # fmt: skip
+    for act in acts:
         assert site.as_customer(act, held) in {errno.EACCES, errno.EPERM}
     assert site.as_customer(os.rename, site.held, site.base / "mine") in {errno.EACCES, errno.EPERM}
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from adapters.contract import AdapterError, Changed, Conflict, Denied, NotFound, Origin, Pin, Presence, Ref, Retryable
-from adapters.filesystem import blocking
+from adapters.filesystem import blocking, walk
 from tests.faults.hostile_customers import BODY, CUSTOMER_ID, HostileSite, facts_of, hostile_site, tries
 from tests.faults.scale import SEED, TORTURE
 
@@ -163,7 +163,7 @@ def test_swap_after_resolving_is_refused(site: HostileSite, monkeypatch: pytest.
     ref = site.mine("d/a.jpg")
     site.path("evil").symlink_to("../other")
     seen = site.adapter.observe(ref)
-    real = blocking.resolve
+    real = walk.resolve
 
     def then_swap(*args: Any) -> Any:
         place = real(*args)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,10 @@ def test_mapped_writer_is_stopped(site: HostileSite) -> None:
     assert site.read(ref, receipt) == held
 
 
+def _beyond(turns: Any, least: int) -> bool:
+    return bool(turns.value > least)
+
+
 def _stands_still(turns: Any) -> bool:
     before = turns.value
     time.sleep(0.05)
@@ -136,7 +141,7 @@ def _block_patiently(site: HostileSite, ref: Any, turns: Any) -> Any:
     for number, over in tries(20.0):
         assert not over, "the customer kept the file up"
         seen, before = site.adapter.observe(ref), turns.value
-        wait_until(lambda before=before: turns.value > before + 2, "the customer goes on", seconds=60)
+        wait_until(partial(_beyond, turns, before + 2), "the customer goes on", seconds=60)
         with contextlib.suppress(Changed):
             return site.adapter.block(ref, seen, f"op-{number}")
     raise AssertionError

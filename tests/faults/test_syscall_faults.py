@@ -105,7 +105,7 @@ def faults(stage: Stage) -> list[Fault]:
     every = [Fault(script, call, number, kind) for script, call, number in found for kind in FAULTS]
     random.Random(SEED).shuffle(every)
     turn: Counter[str] = Counter()
-    order = []
+    order: list[tuple[int, int]] = []
     for fault in every:
         order.append((turn[fault.call], len(order)))
         turn[fault.call] += 1

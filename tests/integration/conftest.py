@@ -1,7 +1,12 @@
-"""Both databases for every integration test."""
+"""Both databases for every integration test, and a small world on them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from receiver.store import SqlStore
 from tests.doubles.databases import (  # noqa: F401 - pytest finds fixtures by their names here
     database,
     postgres_database,
@@ -11,3 +16,10 @@ from tests.doubles.databases import (  # noqa: F401 - pytest finds fixtures by t
     sqlite_template,
     store,
 )
+from tests.doubles.world import World, make_world
+
+
+@pytest.fixture
+def world(tmp_path: Path, store: SqlStore) -> World:  # noqa: F811 - the fixture imported above
+    """On SQLite and on PostgreSQL."""
+    return make_world(tmp_path, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -37,7 +38,9 @@ def address(staff: Staff) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_release_is_asked_in_a_browser(staff: Staff, address: str, tmp_path: Path, scheme: str) -> None:
+def test_release_is_asked_in_a_browser(
+    staff: Staff, address: str, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
     need(CHROMIUM.exists(), "chromium")
     code = staff.blocked_case()
     staff.review_item()

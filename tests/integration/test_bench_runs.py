@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_quantiles_are_values_that_were_seen(share: float, expected: float) -> N
 
 
 @pytest.mark.parametrize("measure", [median, lambda values: quantile(values, 0.5)])
-def test_nothing_measured_is_an_error(measure) -> None:
+def test_nothing_measured_is_an_error(measure: Callable[..., object]) -> None:
     with pytest.raises(BenchError, match="nothing was measured"):
         measure([])
 

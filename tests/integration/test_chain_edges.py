@@ -195,7 +195,7 @@ def test_store_away_while_watching_is_waited_for(world: World, monkeypatch: pyte
     assert world.case_of(notice).exposure.last_error is None
 
 
-def test_upload_between_block_and_look_is_blocked(world: World) -> None:
+def test_upload_between_block_and_look_is_blocked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a gate the new upload is public at once, and the first look sees it."""
     world.routes[0] = replace(world.routes[0], gates=())
     world.rebuild()
@@ -208,7 +208,7 @@ def test_upload_between_block_and_look_is_blocked(world: World) -> None:
             world.memory.write_as_customer(b"acme/public/a.jpg", uploads.pop())
         return seen
 
-    world.store.origin_state = and_upload  # type: ignore[method-assign]  # the customer is quick
+    monkeypatch.setattr(world.store, "origin_state", and_upload)
     notice = world.notify(URL)
     for _ in range(3):
         world.run()
@@ -247,7 +247,7 @@ def test_cached_copy_reappears_and_evidence_goes_on(world: World) -> None:
     for seconds in (31, 301):
         world.later(seconds=seconds)
         world.run()
-    world.cache._kept[URL] = BODY  # type: ignore[attr-defined]  # an edge that was filling meanwhile
+    world.cache._kept[URL] = BODY  # an edge that was filling meanwhile
     world.later(hours=2)
     world.run()
     assert [s for _, s in world.told(notice)] == ["disabled", "reappeared", "disabled"]

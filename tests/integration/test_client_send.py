@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from receiver.cli import main
 from receiver.client.errors import ClientError, ReceiptError
 from receiver.client.send import IssuerClient, send_notice
 from receiver.client.wire import origin_of
@@ -63,6 +65,18 @@ def test_status_and_directions_are_asked(client: IssuerClient) -> None:
     assert client.status("asked").body["items"][0]["status"] == "received"
     sent = client.direct("asked", to_bytes(direction_json(direction_id="D-9")))
     assert (sent.status, sent.body["direction_id"]) == (202, "D-9")
+
+
+def test_typed_direction_is_about_its_notice(client: IssuerClient, server: PublicServer, tmp_path: Path) -> None:
+    client.hand_in(to_bytes(notice_json(notice_id="typed")))
+    direction = tmp_path / "withdraw.json"
+    direction.write_bytes(to_bytes(direction_json(direction_id="D-10")))
+    words = ["send", str(direction), "--to", server.origin, "--key-id", "hotline-1"]
+    words += ["--key", str(key_file(tmp_path, server.hotline.key)), "--about", "typed"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert {"notice_id: typed", "direction_id: D-10"} <= set(done.output.splitlines())
+    assert CliRunner().invoke(main, [*words, "--listen", "127.0.0.1:0"]).exit_code == 2
 
 
 def test_refusal_is_said_clearly(client: IssuerClient) -> None:

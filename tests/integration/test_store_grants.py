@@ -77,7 +77,8 @@ def test_web_records_notices_and_directions(web: SqlStore, worker: SqlStore) -> 
     assert web.take("issuer:iwf", 10, 60.0) == 0.0
     assert [item.id for item in web.load_notice(notice).items] == items
     assert web.find_nonce("iwf", "none") is None
-    assert web.key_overlay() == web.pauses() == ()
+    assert web.key_overlay() == ()
+    assert web.pauses() == ()
     web.retire_worker("n:web-0:c")
     there = worker.register_worker("n", "worker-0", "b", 2, "x")
     assert [row.subject for row in worker.claim(there, Track.RESOLVE, 0, 5)] == [notice]

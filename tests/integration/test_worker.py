@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,6 +61,9 @@ class Steps:
         if held is not None:
             held.wait(30)
         return Step(outcome=Outcome(work=move(row, "rest")), then=self.then.pop(row.subject, ()))
+
+    def has(self, subject: str) -> bool:
+        return subject in self.subjects
 
     @property
     def subjects(self) -> list[str]:
@@ -127,7 +131,7 @@ def test_wake_up_call_beats_the_poll(database: Database, steps: Steps, build: Bu
             time.sleep(0.02 * number)
             subject, asked = f"n{number}", time.monotonic()
             wake(theirs, subject)
-            wait_until(lambda subject=subject: subject in steps.subjects, "the row is worked on")
+            wait_until(partial(steps.has, subject), "the row is worked on")
             waits.append(dict(steps.taken)[subject] - asked)
     assert sorted(waits)[2] < 0.5
     for store in (ours, theirs):

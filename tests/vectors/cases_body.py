@@ -111,7 +111,7 @@ def _members() -> list[Case]:
         "offset-of-99-hours": "2026-11-22T09:30:00+99:00",
     }
     return [
-        *(_top(f"{name.replace('_', '-')}-left-out", **{name: ...}) for name in required),
+        *(_top(f"{name.replace('_', '-')}-left-out", "invalid-notice", **{name: ...}) for name in required),
         *(_top(f"notice-id-{name}", notice_id=value) for name, value in ids.items()),
         *(_top(f"issued-at-{name}", issued_at=value) for name, value in times.items()),
         _top("schema-of-another-version", schema="takedown-notice/2"),

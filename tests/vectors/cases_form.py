@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.vectors.base import BODY, GOOD, STATUS, Case, bad
 from tests.vectors.signer import HOST, b64, header, with_header, with_line
 
@@ -28,7 +30,7 @@ def _sizes() -> list[Case]:
     ]
 
 
-def _many_lines() -> dict:
+def _many_lines() -> dict[str, Any]:
     made = GOOD.finish()
     return {**made, "headers": [*made["headers"], *[[f"X-{n}", "y" * 20] for n in range(1300)]]}
 

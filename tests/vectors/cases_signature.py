@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, utils
 
 from tests.vectors.base import BODY, GOOD, GOOD_P256, GOOD_RSA, STATUS, Case, bad
 from tests.vectors.keys import P256_ORDER, ed25519_key, p256_key
 from tests.vectors.signer import (
     NOW,
     Draft,
+    PrivateKey,
     b64,
     digest,
     header,
@@ -84,7 +87,7 @@ def _headers() -> list[Case]:
     ]
 
 
-def _draft_cavage() -> dict:
+def _draft_cavage() -> dict[str, Any]:
     made = request("POST", "/v1/notices", GOOD.lines(), BODY)
     return with_line(made, "Authorization", 'Signature keyId="a-ed25519",algorithm="ed25519",signature="AAAA"')
 
@@ -243,23 +246,23 @@ def _keys() -> list[Case]:
 
 
 def _crypto() -> list[Case]:
-    def signed(name: str, draft: Draft, signer) -> Case:
+    def signed(name: str, draft: Draft, signer: Callable[[Any, bytes], bytes]) -> Case:
         return bad(name, 401, "bad-signature", draft.but(signer=signer))
 
-    def flipped(key, base: bytes) -> bytes:
+    def flipped(key: PrivateKey, base: bytes) -> bytes:
         made = bytearray(sign(key, base))
         made[7] ^= 1
         return bytes(made)
 
-    def plus_order(key, base: bytes) -> bytes:
+    def plus_order(key: ed25519.Ed25519PrivateKey, base: bytes) -> bytes:
         made = sign(key, base)
         return made[:32] + (int.from_bytes(made[32:], "little") + ED25519_ORDER).to_bytes(32, "little")
 
-    def s_plus_order(key, base: bytes) -> bytes:
+    def s_plus_order(key: ec.EllipticCurvePrivateKey, base: bytes) -> bytes:
         made = sign(key, base)
         return made[:32] + min(int.from_bytes(made[32:]) + P256_ORDER, 2**256 - 1).to_bytes(32)
 
-    def public_as_secret(key, base: bytes) -> bytes:
+    def public_as_secret(key: ed25519.Ed25519PrivateKey, base: bytes) -> bytes:
         return hmac.new(key.public_key().public_bytes_raw(), base, hashlib.sha256).digest()
 
     return [
@@ -292,11 +295,11 @@ def _crypto() -> list[Case]:
     ]
 
 
-def _der(key, base: bytes) -> bytes:
+def _der(key: ec.EllipticCurvePrivateKey, base: bytes) -> bytes:
     return key.sign(base, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
-def _p256_sha512(key, base: bytes) -> bytes:
+def _p256_sha512(key: ec.EllipticCurvePrivateKey, base: bytes) -> bytes:
     from_der = key.sign(base, ec.ECDSA(hashes.SHA512(), deterministic_signing=True))
     r, s = utils.decode_dss_signature(from_der)
     return r.to_bytes(32) + s.to_bytes(32)
@@ -308,7 +311,7 @@ def _changed() -> list[Case]:
     query = GOOD.but(target="/v1/notices?a=1&b=2").finish()
     given = header(made, "Signature-Input")
 
-    def changed(name: str, request_: dict) -> Case:
+    def changed(name: str, request_: dict[str, Any]) -> Case:
         return bad(name, 401, "bad-signature", request_)
 
     def resigned(name: str, old: str, new: str) -> Case:
@@ -371,12 +374,12 @@ def _changed() -> list[Case]:
     ]
 
 
-def _idempotent() -> dict:
+def _idempotent() -> dict[str, Any]:
     draft = GOOD.but(extra=(("Idempotency-Key", '"k"'),), components=(*GOOD.components, "idempotency-key"))
     return draft.finish()
 
 
-def _without_host() -> dict:
+def _without_host() -> dict[str, Any]:
     made = GOOD.but(components=(*GOOD.components, "host")).finish()
     return with_header(made, "Signature-Input", header(made, "Signature-Input").replace(' "host")', ")"))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.vectors.base import BODY, GOOD, GOOD_P256, GOOD_RSA, NOTICE, STATUS, Case, body_of, good
-from tests.vectors.signer import NOW, b64, digest, header, with_header, with_line
+from tests.vectors.signer import NOW, Draft, b64, digest, header, with_header, with_line
 
 PARTS = ("@method", "@authority", "@path", "content-type", "content-digest")
 
@@ -83,33 +85,33 @@ def _all() -> tuple[str, ...]:
     return (*PARTS, "@target-uri", "@scheme", "@request-target", "date", "host")
 
 
-def _idempotent():
+def _idempotent() -> Draft:
     return GOOD.but(extra=(("Idempotency-Key", '"8e03978e-40d5"'),), components=(*GOOD.components, "idempotency-key"))
 
 
-def _many(count: int):
+def _many(count: int) -> Draft:
     extra = tuple((f"X-H{n}", str(n)) for n in range(count - len(GOOD.components)))
     return GOOD.but(extra=extra, components=(*GOOD.components, *(name.lower() for name, _ in extra)))
 
 
-def _beside_proxy() -> dict:
+def _beside_proxy() -> dict[str, Any]:
     made = GOOD.finish()
     proxy = f'proxy=("@method");created={NOW};keyid="p";tag="via"'
     made = with_header(made, "Signature-Input", f"{proxy}, {header(made, 'Signature-Input')}")
     return with_header(made, "Signature", f"{header(made, 'Signature')}, proxy=:{b64(b'x' * 64)}:")
 
 
-def _proxy_lines() -> dict:
+def _proxy_lines() -> dict[str, Any]:
     made = with_line(GOOD.finish(), "Signature-Input", f'proxy=("@method");created={NOW};keyid="p"')
     return with_line(made, "Signature", f"proxy=:{b64(b'x' * 64)}:")
 
 
-def _urls() -> dict:
+def _urls() -> dict[str, Any]:
     plain = {name: value for name, value in NOTICE.items() if name != "items"}
     return {**plain, "urls": ["https://img.example.net/1.png", "https://img.example.net/2.png"]}
 
 
-def _full() -> dict:
+def _full() -> dict[str, Any]:
     item = {
         "item_id": "1",
         "url": "https://img.example.net/a/b.png",

@@ -6,11 +6,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from receiver.verification.jwk import load_jwks, public_members
 from receiver.verification.keys import KeyRecord
+from tests.vectors.signer import PrivateKey
 
 SEED = "takedown-receiver TEST key "
 COMMENT = "TEST keys, computed from a public seed by tests/vectors/keys.py; never register them"
@@ -70,11 +72,11 @@ def _miller_rabin(number: int, base: int) -> bool:
     return False
 
 
-def _jwk(kid: str, private_key: object, **extra: object) -> dict[str, object]:
+def _jwk(kid: str, private_key: PrivateKey, **extra: object) -> dict[str, object]:
     return {**public_members(private_key.public_key()), "kid": kid, **extra}
 
 
-def key_set_a() -> dict[str, object]:
+def key_set_a() -> dict[str, Any]:
     """The hotline that sends most vectors, with a key in every state."""
     return {
         "comment": COMMENT,
@@ -97,9 +99,6 @@ def key_set_b() -> dict[str, object]:
     return {"comment": COMMENT, "keys": [_jwk("b-ed25519", ed25519_key("b"))]}
 
 
-def test_records() -> list[KeyRecord]:
+def key_records() -> list[KeyRecord]:
     sets = {"hotline-a": key_set_a(), "hotline-b": key_set_b()}
     return [record for issuer, keys in sets.items() for record in load_jwks(issuer, json.dumps(keys).encode())]
-
-
-test_records.__test__ = False

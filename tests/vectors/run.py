@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 
 
 def load(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    vector: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return vector
 
 
 def ring() -> KeyRing:

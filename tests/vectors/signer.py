@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, utils
 ORIGIN = "https://notices.host.example"
 HOST = "notices.host.example"
 NOW = 1795339800  # 2026-11-22T09:30:00Z
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 COMPONENTS = ("@method", "@target-uri", "content-type", "content-digest")
 
 
@@ -40,10 +41,11 @@ def pss_sign(key: rsa.RSAPrivateKey, message: bytes, *, name: str = "sha512", sa
     )
     masked = bytearray(one ^ other for one, other in zip(block, mask, strict=False))
     masked[0] &= 0xFF >> (8 * length - (n.bit_length() - 1))
-    return pow(int.from_bytes(bytes(masked) + inner + b"\xbc"), d, n).to_bytes(-(-n.bit_length() // 8))
+    signature: int = pow(int.from_bytes(bytes(masked) + inner + b"\xbc"), d, n)
+    return signature.to_bytes(-(-n.bit_length() // 8))
 
 
-def sign(key: Any, base: bytes) -> bytes:
+def sign(key: PrivateKey, base: bytes) -> bytes:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(base)
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -148,7 +150,8 @@ def with_header(made: dict[str, Any], name: str, value: str | None) -> dict[str,
 
 
 def header(made: dict[str, Any], name: str) -> str:
-    return next(value for known, value in made["headers"] if known.lower() == name.lower())
+    value: str = next(value for known, value in made["headers"] if known.lower() == name.lower())
+    return value
 
 
 def with_line(made: dict[str, Any], name: str, value: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ TAKEN = ("message", "notice", "item", "event", "work", "direction")
 def to_wire(request: dict[str, Any]) -> bytes:
     """As the vector writes it, line by line. A length is added where it names none: without one no server reads on."""
     lines = [(name, value) for name, value in request["headers"]]
-    body = base64.b64decode(request["body"]) * request.get("body_repeat", 1)
+    body: bytes = base64.b64decode(request["body"]) * request.get("body_repeat", 1)
     names = {name.lower() for name, _ in lines}
     if "transfer-encoding" in names and "content-length" not in names:
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)

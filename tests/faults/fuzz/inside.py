@@ -43,7 +43,7 @@ from receiver.outside.judge import judge
 from receiver.outside.judge import read_answer as read_look
 from receiver.report.letter import read_answer as read_callback_answer
 from receiver.resolution.urls import UrlRefusedError, canonical_url
-from receiver.store.codec import Codec, Form, _format, _parse
+from receiver.store.codec import Codec, Form, _format, parse
 from receiver.store.crypto import Sealer, parse_data_key
 from receiver.store.errors import DataKeyError
 from receiver.vault import age, bech32
@@ -99,8 +99,8 @@ VALUES: tuple[Any, ...] = tuple(
 
 
 @harness(
-    "adapters/values.py:from_json",
-    "adapters/values.py:_build",
+    "adapters/json_form.py:from_json",
+    "adapters/json_form.py:_build",
     seeds=tuple(
         bytes([VALUES.index(kind)]) + json.dumps(shown).encode()
         for kind, shown in (
@@ -263,7 +263,7 @@ SEALED = SEALER.seal("item:url:1", b"https://img.example.net/")
 @harness(
     "receiver/store/crypto.py:open",
     "receiver/store/crypto.py:parse_data_key",
-    "receiver/store/codec.py:_parse",
+    "receiver/store/codec.py:parse",
     seeds=(SEALED, b"\x01" + bytes(27), b"00" * 32, b'{"_b64":{"b64":"AA=="}}'),
 )
 def encrypted_columns(data: bytes) -> None:
@@ -274,12 +274,12 @@ def encrypted_columns(data: bytes) -> None:
     must(SEALER.open("a:b:c", SEALER.seal("a:b:c", data)) == data, "another value than was sealed")
     for form in (Form.BYTES, Form.TEXT):
         with contextlib.suppress(UnicodeDecodeError):
-            must(_format(form, _parse(form, data)) == data, "other bytes when written again")
+            must(_format(form, parse(form, data)) == data, "other bytes when written again")
     for form in (Form.JSON, Form.LOOSE):
         # Only what `_format` wrote is ever read: take a value, write it, read it, and it must be the same.
         with contextlib.suppress(ValueError, TypeError, RecursionError):
             value = json.loads(data)
-            must(_parse(form, _format(form, value)) == value, "another value than was written")
+            must(parse(form, _format(form, value)) == value, "another value than was written")
 
 
 IDENTITY = age.Identity(secret=SECRET)

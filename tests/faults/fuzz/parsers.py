@@ -33,7 +33,7 @@ BY_HAND = {
     "adapters/nginx/keys.py:names",
     "adapters/nginx/keys.py:stored_key",
     "adapters/nginx/rules.py:resolved_path",
-    "adapters/values.py:from_json",
+    "adapters/json_form.py:from_json",
     "receiver/api/raw.py:_read_body",
     "receiver/domain/ids.py:parse_case_code",
 }

@@ -11,8 +11,10 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,7 @@ CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_LIN
 class RunningAgent:
     """An agent in a thread of the test, over a docroot and a memory gate."""
 
-    def __init__(self, site: Docroot, path: Path, **changed) -> None:
+    def __init__(self, site: Docroot, path: Path, **changed: Any) -> None:
         self.path = str(path)
         self.settings = AgentSettings(socket=self.path, **changed)
         self.adapters = Adapters(storage={"www": site.adapter}, gate={"g": MemoryGate()}, cache={})
@@ -80,21 +82,21 @@ class RunningAgent:
 
 
 @pytest.fixture
-def site(tmp_path: Path):
+def site(tmp_path: Path) -> Iterator[Docroot]:
     made = Docroot(tmp_path)
     yield made
     made.clear()
 
 
 @pytest.fixture
-def agent(site: Docroot, tmp_path: Path):
+def agent(site: Docroot, tmp_path: Path) -> Iterator[RunningAgent]:
     made = RunningAgent(site, tmp_path / "run" / "agent.sock")
     yield made
     made.stop()
 
 
 @pytest.fixture
-def storage(agent: RunningAgent):
+def storage(agent: RunningAgent) -> Iterator[AgentStorage]:
     client = AgentStorage("www", agent.path)
     yield client
     client.close()
@@ -176,7 +178,7 @@ def test_stale_socket_is_replaced(site: Docroot, tmp_path: Path) -> None:
         struct.pack("!cI", b"J", 60_000) + b"[" * 60_000,
     ],
 )
-def test_malformed_frames_end_connection(agent, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+def test_malformed_frames_end_connection(agent: RunningAgent, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
     with caplog.at_level(logging.WARNING), agent.connect() as link:
         link.sendall(sent)
         # What was not read when the agent closed makes the kernel reset the connection.
@@ -194,7 +196,9 @@ def test_malformed_frames_end_connection(agent, caplog: pytest.LogCaptureFixture
         {"args": {"ref": {"locator": {"b64": "!"}, "scope": {"b64": ""}}}}, {"args": None}, {"method": ["observe"]},
     ],
 )  # fmt: skip
-def test_wrong_requests_end_connection(agent, caplog: pytest.LogCaptureFixture, changed: dict[str, object]) -> None:
+def test_wrong_requests_end_connection(
+    agent: RunningAgent, caplog: pytest.LogCaptureFixture, changed: dict[str, object]
+) -> None:
     ref = {"locator": {"b64": "YQ=="}, "scope": {"b64": ""}}
     message = {"v": 1, "id": 1, "adapter": "storage", "name": "www", "method": "observe", "args": {"ref": ref}}
     with caplog.at_level(logging.WARNING), agent.connect() as link:
@@ -467,7 +471,8 @@ def check_cache(cache: AgentCache) -> None:
 @pytest.mark.parametrize("room", ["filesystem", "nginx", "agent"])
 def test_agent_needs_old_python_only(room: str) -> None:
     """Grammar of 3.9, and no import from outside the standard library and these rooms."""
-    files = [*(ROOT / "adapters" / room).glob("*.py"), ROOT / "adapters/contract.py", ROOT / "adapters/values.py"]
+    contract = ("contract", "values", "json_form", "errors", "edges")
+    files = [*(ROOT / "adapters" / room).glob("*.py"), *(ROOT / f"adapters/{name}.py" for name in contract)]
     for file in files:
         tree = ast.parse(file.read_text(), feature_version=(3, 9))
         for node in ast.walk(tree):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Sequence
+from operator import methodcaller
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from adapters.contract import (
     CacheAdapter,
     CacheHints,
     CacheKey,
+    Capabilities,
     Denied,
     DenyTarget,
     GateAdapter,
@@ -43,34 +47,34 @@ TARGET = DenyTarget(url="https://a.example/secret.jpg", host="a.example", path=b
 
 
 class FailingReader(Reader):
-    def __init__(self, exc):
+    def __init__(self, exc: BaseException) -> None:
         self.exc = exc
 
-    def _read(self, size):
+    def _read(self, size: int) -> bytes:
         raise self.exc
 
-    def _close(self):
+    def _close(self) -> None:
         raise self.exc
 
 
-def failing(base):
+def failing(base: type) -> Callable[[object], Any]:
     """A plug-in that raises, or returns, whatever it was made with, from every method."""
 
-    def fail(self, *args):
+    def fail(self: Any, *args: object) -> Any:
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
 
-    def make(self, outcome):
+    def make(self: Any, outcome: object) -> None:
         self.outcome = outcome
 
     names = [name for name in vars(base) if name.startswith("_") and not name.startswith("__") and name != "_abc_impl"]
     return type("Failing", (base,), {"__init__": make, **dict.fromkeys(names, fail)})
 
 
-CALLS = {
+CALLS: dict[str, tuple[type, Callable[[Any], object]]] = {
     **{
-        f"storage {name}": (StorageAdapter, lambda adapter, name=name, args=args: getattr(adapter, name)(*args))
+        f"storage {name}": (StorageAdapter, methodcaller(name, *args))
         for name, args in {
             "probe": (),
             "observe": (REF,),
@@ -85,7 +89,7 @@ CALLS = {
         }.items()
     },
     **{
-        f"gate {name}": (GateAdapter, lambda adapter, name=name, args=args: getattr(adapter, name)(*args))
+        f"gate {name}": (GateAdapter, methodcaller(name, *args))
         for name, args in {
             "probe": (),
             "deny": ([TARGET], "op-1"),
@@ -94,7 +98,7 @@ CALLS = {
         }.items()
     },
     **{
-        f"cache {name}": (CacheAdapter, lambda adapter, name=name, args=args: getattr(adapter, name)(*args))
+        f"cache {name}": (CacheAdapter, methodcaller(name, *args))
         for name, args in {
             "probe": (),
             "variants": ("https://a.example/", CacheHints()),
@@ -106,7 +110,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("base", "call"), CALLS.values(), ids=list(CALLS))
-def test_foreign_exceptions_never_escape(base, call):
+def test_foreign_exceptions_never_escape(base: type, call: Callable[[Any], object]) -> None:
     for foreign in (KeyError("secret.jpg"), ZeroDivisionError(), AssertionError("secret.jpg"), RecursionError()):
         with pytest.raises(AdapterError) as caught:
             call(failing(base)(foreign))
@@ -117,7 +121,7 @@ def test_foreign_exceptions_never_escape(base, call):
 
 
 @pytest.mark.parametrize(("base", "call"), CALLS.values(), ids=list(CALLS))
-def test_system_errors_are_retryable(base, call):
+def test_system_errors_are_retryable(base: type, call: Callable[[Any], object]) -> None:
     foreigners = (
         OSError(errno.EIO, "secret.jpg", "/secret.jpg"),
         TimeoutError("secret"),
@@ -130,21 +134,23 @@ def test_system_errors_are_retryable(base, call):
 
 
 @pytest.mark.parametrize("kind", list(ERRORS.values()))
-def test_family_passes_unchanged(kind):
-    ours = {Unsupported: lambda: Unsupported("freeze"), Partial: lambda: Partial("half", done=["a"], left=["b"])}.get(
-        kind, lambda: kind("words")
-    )()
+def test_family_passes_unchanged(kind: type[AdapterError]) -> None:
+    special: dict[type[AdapterError], AdapterError] = {
+        Unsupported: Unsupported("freeze"),
+        Partial: Partial("half", done=["a"], left=["b"]),
+    }
+    ours = special.get(kind) or kind("words")
     with pytest.raises(kind) as caught:
         failing(StorageAdapter)(ours).observe(REF)
     assert caught.value is ours
 
 
-def test_stopping_the_process_is_no_fault():
+def test_stopping_the_process_is_no_fault() -> None:
     with pytest.raises(KeyboardInterrupt):
         failing(StorageAdapter)(KeyboardInterrupt()).observe(REF)
 
 
-def test_reader_keeps_to_family():
+def test_reader_keeps_to_family() -> None:
     reader = FailingReader(ValueError("secret"))
     with pytest.raises(AdapterError):
         reader.read(10)
@@ -153,13 +159,13 @@ def test_reader_keeps_to_family():
 
 
 @pytest.mark.parametrize("size", [0, -1, 16 * 1024 * 1024 + 1])
-def test_reader_bounds_its_size(size):
+def test_reader_bounds_its_size(size: int) -> None:
     with pytest.raises(ValueError, match="out of range"):
         FailingReader(ValueError()).read(size)
 
 
 @pytest.mark.parametrize("op_id", ["", "a" * 65, "a/b", "é", "a b"])
-def test_odd_op_ids_are_refused(op_id):
+def test_odd_op_ids_are_refused(op_id: str) -> None:
     with pytest.raises(ValueError, match="op_id"):
         failing(StorageAdapter)(RECEIPT).block(REF, SEEN, op_id)
     with pytest.raises(ValueError, match="op_id"):
@@ -168,7 +174,7 @@ def test_odd_op_ids_are_refused(op_id):
         failing(CacheAdapter)(None).purge([], op_id)
 
 
-def test_limits_hold_for_every_plugin():
+def test_limits_hold_for_every_plugin() -> None:
     many = 10_001
     versions = Observation(ref=REF, presence=Presence.PRESENT, versions=(Version(pin=Pin("1"), size_bytes=1),) * many)
     names = Observation(
@@ -187,7 +193,7 @@ def test_limits_hold_for_every_plugin():
         failing(CacheAdapter)(None).purge([CacheKey("k")] * many, "op-1")
 
 
-def test_remove_without_proof_never_reaches_plugin():
+def test_remove_without_proof_never_reaches_plugin() -> None:
     reached = failing(StorageAdapter)(AssertionError("reached"))
     for pins in ((), (Pin("2"),), (Pin("1"), Pin("2")), (Pin("1", weak=True),)):
         proof = SealProof(seal_id="s", pins=pins, sha256_sealed="0", size_bytes=1, checked_at=1)
@@ -195,7 +201,7 @@ def test_remove_without_proof_never_reaches_plugin():
             reached.remove(REF, proof, RECEIPT, "op-1")
 
 
-def test_names_stay_out_of_repr():
+def test_names_stay_out_of_repr() -> None:
     values = (REF, TARGET, CacheKey("https://a.example/secret.jpg"), OtherName(locator=b"secret.jpg", in_scope=True),
               CacheHints(raw_urls=("https://a.example/secret.jpg",)), RECEIPT, SEEN)  # fmt: skip
     assert not any("secret" in repr(value) for value in values)
@@ -208,10 +214,55 @@ def test_names_stay_out_of_repr():
         (Ref, {"locator": {"b64": "AA=="}, "more": 1}),
         (Ref, []),
         (Pin, {"value": 1}),
+        (BlockReceipt, {"op_id": "1", "ref": to_json(REF), "pins": {}}),
+        (tuple[int, int], [1]),
+        (tuple[int, int], [1, True]),
         (Observation, {"ref": to_json(REF), "presence": "elsewhere"}),
         (PurgeTicket, {"op_id": "1", "status": "done", "residual": "text"}),
     ],
 )
-def test_foreign_json_is_refused(kind, data):
+def test_foreign_json_is_refused(kind: type, data: Any) -> None:
     with pytest.raises(ValueError):
         from_json(kind, data)
+
+
+def test_negative_offset_is_refused() -> None:
+    with pytest.raises(ValueError, match="offset"):
+        failing(StorageAdapter)(FailingReader(ValueError())).open(REF, Pin("1"), -1)
+
+
+@pytest.mark.parametrize("path", [b"", b"a.jpg", b"/a\0.jpg"])
+def test_gates_are_given_whole_paths_only(path: bytes) -> None:
+    """An empty or broken path would make a rule that refuses a whole site, or nothing."""
+    reached = failing(GateAdapter)(AssertionError("reached"))
+    with pytest.raises(Denied, match="path"):
+        reached.deny([DenyTarget(url="https://a.example/", host="a.example", path=path)], "op-1")
+
+
+def test_few_derivatives_and_keys_pass() -> None:
+    assert failing(StorageAdapter)((REF,)).derivatives(REF) == (REF,)
+    assert failing(CacheAdapter)((CacheKey("k"),)).variants("https://a.example/", CacheHints()) == (CacheKey("k"),)
+
+
+def test_finished_purge_stays_finished() -> None:
+    """A cache that is done at once need not say how it goes on."""
+
+    class Quick(CacheAdapter):
+        def _probe(self) -> Capabilities:
+            return Capabilities(name="quick")
+
+        def _variants(self, url: str, hints: CacheHints) -> tuple[CacheKey, ...]:
+            return (CacheKey(url),)
+
+        def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
+            return PurgeTicket(op_id=op_id, status=PurgeStatus.DONE)
+
+    cache = Quick()
+    ticket = cache.purge(cache.variants("https://a.example/", CacheHints()), "op-1")
+    assert cache.status(ticket) is PurgeStatus.DONE
+
+
+def test_values_without_json_form_are_refused() -> None:
+    for value in (object(), {"x": {1}}, 1j):
+        with pytest.raises(TypeError, match="JSON"):
+            to_json(value)

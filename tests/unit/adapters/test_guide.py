@@ -19,7 +19,7 @@ BLOCK = re.compile(
 
 
 @pytest.fixture
-def package(tmp_path):
+def package(tmp_path: Path) -> Path:
     """The guide's files, with what an installer would write beside them."""
     for block in BLOCK.finditer(GUIDE.read_text()):
         (tmp_path / block["name"]).write_text(block["text"])
@@ -36,7 +36,7 @@ def package(tmp_path):
     return tmp_path
 
 
-def run(package, *words):
+def run(package: Path, *words: str) -> str:
     env = os.environ | {"PYTHONPATH": f"{package}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, *words], cwd=package, env=env, capture_output=True, text=True, timeout=120, check=False
@@ -45,14 +45,15 @@ def run(package, *words):
     return done.stdout
 
 
-def test_example_passes_the_kit(package):
+def test_example_passes_the_kit(package: Path) -> None:
     said = run(package, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_shelf.py")
     assert re.search(r"^5\d passed, \d+ skipped", said, re.MULTILINE)
 
 
-def test_example_is_found_and_checked(package):
-    command = re.search(r'^python -c "(.*kinds.*)"$', GUIDE.read_text(), re.MULTILINE)[1]
-    assert "('shelf', 'shelf-takedown', 1)" in run(package, "-c", command)
+def test_example_is_found_and_checked(package: Path) -> None:
+    command = re.search(r'^python -c "(.*kinds.*)"$', GUIDE.read_text(), re.MULTILINE)
+    assert command is not None
+    assert "('shelf', 'shelf-takedown', 1)" in run(package, "-c", command[1])
     table = tomllib.loads((package / "config.toml").read_text())["adapters"]["pictures"]
     check = "from adapters.registry import Registry; print(Registry.load().check('storage', 'pictures', {table!r}))"
     assert run(package, "-c", check.format(table=table)) == "[]\n"

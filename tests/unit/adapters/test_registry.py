@@ -7,6 +7,7 @@ import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,8 @@ class AcmeSettings:
             raise ValueError("url must start with https://", "url must be the vendor's")
 
 
-def acme(**changes) -> Plugin:
-    made = {
+def acme(**changes: Any) -> Plugin:
+    made: dict[str, Any] = {
         "type_name": "acme",
         "contract_version": CONTRACT_VERSION,
         "settings": AcmeSettings,
@@ -51,18 +52,18 @@ LOOSE = acme(settings=dict)
 GOOD = {"type": "acme", "url": "https://acme.example", "zones": ["a", "b"]}
 
 
-def registry(attribute="ACME", **changes) -> Registry:
+def registry(attribute: str = "ACME", **changes: Any) -> Registry:
     sys.modules["acme_for_tests"] = sys.modules[__name__]
     found = {"type_name": "acme", "target": f"acme_for_tests:{attribute}", "distribution": "acme-takedown"}
     return Registry({"storage": [Found(**(found | changes))]})
 
 
-def test_built_in_table_is_pyprojects():
+def test_built_in_table_is_pyprojects() -> None:
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert {ENTRY_POINT_GROUPS[group]: dict(named) for group, named in BUILT_IN.items()} == points
 
 
-def test_source_tree_finds_memory():
+def test_source_tree_finds_memory() -> None:
     loaded = Registry.load()
     for group in ENTRY_POINT_GROUPS:
         assert ("memory", "takedown-receiver", CONTRACT_VERSION) in loaded.kinds(group)
@@ -72,12 +73,12 @@ def test_source_tree_finds_memory():
         assert built.name == "spare"
 
 
-def test_memory_takes_lent_store():
+def test_memory_takes_lent_store() -> None:
     store = MemoryStore()
     assert Registry.load().build("storage", "www", {"type": "memory"}, {"memory": {"www": store}}).store is store
 
 
-def test_installed_package_is_found(tmp_path, monkeypatch):
+def test_installed_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme_takedown.py").write_text(
         textwrap.dedent(
             """
@@ -104,26 +105,30 @@ def test_installed_package_is_found(tmp_path, monkeypatch):
     assert loaded.build("storage", "www", {"type": "acme", "root": "x"}, {}).name == "www"
 
 
-def test_good_table_builds():
+def test_good_table_builds() -> None:
     assert registry().check("storage", "www", GOOD) == []
     assert registry().build("storage", "www", GOOD, {}).name == "www"
 
 
-def test_lists_arrive_as_tuples():
+def test_lists_arrive_as_tuples(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    plugin = acme(build=lambda name, settings, tools: seen.append(settings) or MemoryStorage())
-    sys.modules[__name__].RECORDING = plugin
+
+    def build(name: str, settings: AcmeSettings, tools: object) -> MemoryStorage:
+        seen.append(settings)
+        return MemoryStorage()
+
+    monkeypatch.setattr(sys.modules[__name__], "RECORDING", acme(build=build), raising=False)
     registry("RECORDING").build("storage", "www", GOOD, {})
     assert seen == [AcmeSettings(url="https://acme.example", zones=("a", "b"))]
 
 
-def test_unknown_type_names_known_ones():
+def test_unknown_type_names_known_ones() -> None:
     assert registry().check("storage", "www", {"type": "acne"}) == ["adapters.www: unknown type; known: acme"]
     assert registry().check("storage", "www", {}) == ["adapters.www: type is missing; known: acme"]
     assert registry().check("storage", "www", {"type": ["acme"]}) == ["adapters.www: unknown type; known: acme"]
 
 
-def test_all_mistakes_come_together():
+def test_all_mistakes_come_together() -> None:
     table = {"type": "acme", "zone": ["a"], "tries": "3", "wait_seconds": True, "zones": [1]}
     assert registry().check("storage", "www", table) == [
         "adapters.www: zone is not known; did you mean zones?",
@@ -134,7 +139,7 @@ def test_all_mistakes_come_together():
     ]
 
 
-def test_settings_own_words_are_told():
+def test_settings_own_words_are_told() -> None:
     table = {**GOOD, "url": "http://acme.example", "tires": 1}
     assert registry().check("storage", "www", table) == [
         "adapters.www: tires is not known; did you mean tries?",
@@ -143,14 +148,14 @@ def test_settings_own_words_are_told():
     ]
 
 
-def test_values_are_never_repeated():
+def test_values_are_never_repeated() -> None:
     table = {"type": "acme", "url": 12345678, "s3cr3t value in a key": "hunter2", "token": "hunter2"}
     with pytest.raises(RegistryError) as caught:
         registry().build("storage", "www", table, {})
     assert not any(secret in str(caught.value) for secret in ("hunter2", "s3cr3t", "12345678"))
 
 
-def test_two_distributions_are_refused():
+def test_two_distributions_are_refused() -> None:
     two = [Found(type_name="acme", target="a:P", distribution=name) for name in ("acme-one", "acme-two")]
     with pytest.raises(RegistryError, match="acme-one and acme-two; uninstall one"):
         Registry({"cache": two})
@@ -165,18 +170,18 @@ def test_two_distributions_are_refused():
         ("ABSENT", "is not a Plugin"),
     ],
 )
-def test_bad_plugin_is_refused(attribute, words):
+def test_bad_plugin_is_refused(attribute: str, words: str) -> None:
     bad = registry(attribute)
     assert bad.kinds("storage") == []
     assert words in bad.broken("storage")[0]
     assert words in bad.check("storage", "www", GOOD)[0]
 
 
-def test_settings_must_be_dataclass():
+def test_settings_must_be_dataclass() -> None:
     assert "no dataclass" in registry("LOOSE").check("storage", "www", GOOD)[0]
 
 
-def test_missing_library_names_extra(tmp_path, monkeypatch):
+def test_missing_library_names_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme_needy.py").write_text("import library_that_is_not_there\n")
     info = tmp_path / "acme_needy-1.0.dist-info"
     info.mkdir()
@@ -188,18 +193,18 @@ def test_missing_library_names_extra(tmp_path, monkeypatch):
     assert "the library 'library_that_is_not_there' is not installed; install acme-needy[needy]" in words[0]
 
 
-def test_absent_code_is_said_so():
+def test_absent_code_is_said_so() -> None:
     gone = registry(target="acme_that_was_deleted.plugin:PLUGIN")
     assert "its code is not there" in gone.broken("storage")[0]
 
 
-def test_failing_build_stays_in_family():
+def test_failing_build_stays_in_family() -> None:
     with pytest.raises(AdapterError, match="failed with ZeroDivisionError"):
         registry("BROKEN").build("storage", "www", GOOD, {})
     with pytest.raises(Denied, match="check the credential"):
         registry("REFUSING").build("storage", "www", GOOD, {})
 
 
-def test_wrong_kind_is_refused():
+def test_wrong_kind_is_refused() -> None:
     with pytest.raises(RegistryError, match="built no StorageAdapter"):
         registry("WRONG").build("storage", "www", GOOD, {})

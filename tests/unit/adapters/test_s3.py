@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from adapters.s3.record import Record, Taken, _decode, _encode
 from adapters.s3.settings import S3Settings
 from adapters.s3.wire import refusal
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "endpoint_url": "http://127.0.0.1:1",
     "bucket": "site",
     "quarantine_bucket": "held",

@@ -1,22 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.doubles.staff import SECRET_PATH, SHARED_PATH, Staff, make_staff
-
-
-@pytest.fixture
-def staff(tmp_path: Path) -> Iterator[Staff]:
-    made = make_staff(tmp_path)
-    made.one_of_each()
-    yield made
-    made.close()
+from tests.doubles.staff import SECRET_PATH, SHARED_PATH, Staff
 
 
 def ask(staff: Staff, method: str, path: str, *, who: str = "the.reviewer", body: Any = None) -> TestResponse:

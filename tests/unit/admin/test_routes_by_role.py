@@ -82,13 +82,13 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     staff = make_staff(tmp_path_factory.mktemp("office"))
     staff.one_of_each()
     once = staff.services.people.add_user("the.newcomer", "administrator", actor="test")
-    browsers = {role: staff.client(f"the.{role}") for role in ORDER}
+    browsers: dict[str, FlaskClient] = {role: staff.client(f"the.{role}") for role in ORDER}
     browsers[NOBODY] = staff.client()
     newcomer = staff.client()
     token = csrf_of(newcomer, "/sign-in")
     newcomer.post("/sign-in", data={"name": "the.newcomer", "password": once, "csrf_token": token})
     browsers[NEWCOMER] = newcomer
-    csrf = {who: csrf_of(b, "/sign-in") for who, b in browsers.items()}
+    csrf: dict[str, str] = {who: csrf_of(b, "/sign-in") for who, b in browsers.items()}
     yield Office(staff, browsers, csrf)
     staff.close()
 
@@ -132,7 +132,7 @@ def may(who: str, needed: str) -> bool:
         return False
     if needed == SIGNED_IN:
         return True
-    return who != NEWCOMER and ORDER.index(who) >= ORDER.index(needed)  # type: ignore[arg-type]  # its text is its value
+    return who != NEWCOMER and ORDER.index(who) >= ORDER.index(needed)
 
 
 @pytest.mark.parametrize("who", WHO)

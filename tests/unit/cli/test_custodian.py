@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from receiver.cli import main
 from receiver.vault import age
+from receiver.vault.errors import AgeNoMatchError
 from tests.support import need_program
 
 
@@ -47,7 +48,7 @@ def test_unwrapped_header_opens_for_the_officer_alone(tmp_path: Path) -> None:
         [tool, "-d", "-i", str(tmp_path / "theirs"), str(tmp_path / "whole")], capture_output=True, check=True
     )
     assert opened.stdout == b"noise " * 50_000
-    with pytest.raises(age.AgeNoMatchError):
+    with pytest.raises(AgeNoMatchError):
         age.unwrap((tmp_path / "new").read_bytes(), age.parse_identity((tmp_path / "mine").read_text().split()[-1]))
 
 

@@ -101,7 +101,7 @@ def test_revoked_key_is_in_the_register(issuer: Typed) -> None:
 def test_published_key_takes_two_people(issuer: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     issuer("db", "upgrade")
     with opened(load_config(issuer.folder / "config.toml", {})) as store:
-        values = {"issuer": "iwf", "kid": "k2", "thumbprint": "seen", "state": "pending"}
+        values: dict[str, str | None] = {"issuer": "iwf", "kid": "k2", "thumbprint": "seen", "state": "pending"}
         values |= dict.fromkeys(("not_before", "not_after", "revoked_at"))
         assert store.commit([Outcome(changes=(Insert(table=Table.ISSUER_KEY, values=values),))])[0].error is None
     words = ("issuer", "approve-key", "iwf", "k2", "--fingerprint")

@@ -96,7 +96,8 @@ def test_known_empty_root_is_met() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_batches_give_the_naive_root(batches: list[int]) -> None:
-    tiles, leaves = Tiles(), []
+    tiles = Tiles()
+    leaves: list[bytes] = []
     for batch in batches:
         fresh = numbered(batch, len(leaves))
         leaves += fresh

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from receiver.domain.clock import from_micros, to_micros
-from receiver.engine import clock as module
 from receiver.engine.clock import DatabaseClock, readings, seconds_since
 
 AN_HOUR = dt.timedelta(hours=1)
@@ -58,5 +57,5 @@ def test_any_clock_tells_of_a_pause(which: int) -> None:
 def test_clock_set_back_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     before = readings()
     real = time.time
-    monkeypatch.setattr(module.time, "time", lambda: real() - 3600)
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
     assert 0 <= seconds_since(before) < 60

@@ -26,10 +26,14 @@ def test_failing_peers_have_threads_apart(threads: int, fast: int, slow: int) ->
 
 def test_lane_knows_its_free_threads() -> None:
     freed, hold = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        hold.wait()
+
     lane = Lane(LanePlan(name="x", classes=(), threads=2), freed.set)
     assert (lane.free, lane.busy) == (2, 0)
     for _ in range(3):
-        lane.run(hold.wait)
+        lane.run(wait)
     assert (lane.free, lane.busy) == (0, 3)
     hold.set()
     wait_until(lambda: lane.free == 2, "all are free again")
@@ -52,10 +56,14 @@ def test_failed_job_frees_its_thread() -> None:
 
 def test_full_lane_delays_no_other() -> None:
     hold, heard = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        hold.wait()
+
     slow = Lane(LanePlan(name="slow", classes=(), threads=1), lambda: None)
     fast = Lane(LanePlan(name="fast", classes=(), threads=1), lambda: None)
     for _ in range(5):
-        slow.run(hold.wait)
+        slow.run(wait)
     fast.run(heard.set)
     assert heard.wait(5)
     hold.set()

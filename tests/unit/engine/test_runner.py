@@ -95,7 +95,8 @@ def test_nothing_is_dispatched_when_commit_fails(monkeypatch: pytest.MonkeyPatch
         LostLeaseError("gone"),
     )
     bench.runner.run(work_row(Track.RESOLVE, "resolve"))
-    assert bench.dispatched == bench.ledger.written == []
+    assert not bench.dispatched
+    assert not bench.ledger.written
 
 
 def test_lost_lease_drops_the_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

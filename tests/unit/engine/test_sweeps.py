@@ -44,6 +44,9 @@ class Book:
         assert now == NOW
         return tuple(n for n in self.late if n > (after or ""))[:limit]
 
+    def last_paged(self, kind: str) -> dict[str, tuple[int, bool]]:
+        return {p.subject: (p.last_at, p.acknowledged_at is None) for p in self.pages if p.kind == kind}
+
     def open_pages(self, limit: int) -> tuple[PageRow, ...]:
         return tuple(self.pages)[:limit]
 

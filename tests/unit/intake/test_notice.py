@@ -6,12 +6,14 @@ import contextlib
 import datetime as dt
 import json
 import time
+from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.domain.notice import Handling
+from receiver.domain.notice import Direction, Handling, Notice
 from receiver.intake.direction import parse_direction
 from receiver.intake.errors import IntakeError
 from receiver.intake.handling import check_handling
@@ -20,7 +22,7 @@ from receiver.intake.notice import parse_notice
 from receiver.intake.times import parse_rfc3339
 
 NOW = dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC)
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "notice_id": "IWF-2026-000123",
     "issuer": "iwf",
     "issued_at": "2026-11-22T09:30:00Z",
@@ -36,19 +38,19 @@ DIRECTION = {
 }
 
 
-def notice(limits: Limits = Limits(), **changes):  # noqa: B008  # frozen
+def notice(limits: Limits = Limits(), **changes: Any) -> Notice:  # noqa: B008  # frozen
     return parse_notice(json.dumps({**PLAIN, **changes}).encode(), limits)
 
 
-def direction(**changes):
+def direction(**changes: Any) -> Direction:
     return parse_direction(json.dumps({**DIRECTION, **changes}).encode())
 
 
-def faults(caught) -> dict[str, str]:
+def faults(caught: pytest.ExceptionInfo[IntakeError]) -> dict[str, str]:
     return {fault.pointer: fault.message for fault in caught.value.errors}
 
 
-def test_defaults_are_those_of_the_protocol():
+def test_defaults_are_those_of_the_protocol() -> None:
     parsed = notice()
     assert parsed.kind == "takedown"
     assert parsed.handling == Handling()
@@ -62,7 +64,7 @@ def test_defaults_are_those_of_the_protocol():
     assert parsed.issued_at == NOW
 
 
-def test_urls_number_their_items():
+def test_urls_number_their_items() -> None:
     plain = {name: value for name, value in PLAIN.items() if name != "items"}
     parsed = parse_notice(json.dumps({**plain, "urls": ["https://a.example/", "https://b.example/"]}).encode())
     assert [(item.item_id, item.url) for item in parsed.items] == [
@@ -71,7 +73,7 @@ def test_urls_number_their_items():
     ]
 
 
-def test_url_is_kept_as_received():
+def test_url_is_kept_as_received() -> None:
     for url in (
         "HTTPS://Img.Example.NET:443/%7ea/../b?q#f",
         "javascript:alert(1)",
@@ -83,47 +85,47 @@ def test_url_is_kept_as_received():
         assert notice(items=[{"item_id": "1", "url": url}]).items[0].url == url
 
 
-def test_raw_bytes_are_kept():
+def test_raw_bytes_are_kept() -> None:
     body = json.dumps(PLAIN, indent=7).encode()
     assert parse_notice(body).raw == body
 
 
-def test_extensions_are_kept_unread():
+def test_extensions_are_kept_unread() -> None:
     assert notice(extensions={"anything": [1, 2.5, None]}).extensions == {"anything": [1, 2.5, None]}
 
 
-def test_hashes_are_compared_in_small_letters():
+def test_hashes_are_compared_in_small_letters() -> None:
     item = {**PLAIN["items"][0], "hashes": {"sha256": "AB" * 32, "photodna": "Base64Kept=="}}
     assert notice(items=[item]).items[0].hashes == {"sha256": "ab" * 32, "photodna": "Base64Kept=="}
 
 
-def test_all_faults_come_together():
+def test_all_faults_come_together() -> None:
     with pytest.raises(IntakeError) as caught:
         notice(kind="x", handling={"act": "y"}, items=[{"item_id": "", "url": 7}], surprise=1)
     assert set(faults(caught)) == {"/kind", "/handling/act", "/items/0/item_id", "/items/0/url", "/surprise"}
     assert (caught.value.status, caught.value.type) == (422, "invalid-notice")
 
 
-def test_faults_repeat_no_value():
+def test_faults_repeat_no_value() -> None:
     with pytest.raises(IntakeError) as caught:
         notice(issuer="Hunter2", items=[{"item_id": "hunter two", "url": "hunter\x002"}], kind="hunter2")
     said = str(caught.value) + caught.value.detail + str(caught.value.errors)
     assert "hunter" not in said.lower()
 
 
-def test_odd_member_names_are_shown_safely():
+def test_odd_member_names_are_shown_safely() -> None:
     with pytest.raises(IntakeError) as caught:
-        notice(**{"a/b~\n" + "x" * 300: 1})
+        notice(Limits(), **{"a/b~\n" + "x" * 300: 1})
     assert list(faults(caught)) == ["/a~1b~0?" + "x" * 35 + "..."]
 
 
-def test_faults_are_bounded():
+def test_faults_are_bounded() -> None:
     with pytest.raises(IntakeError) as caught:
-        notice(**{f"x{n}": 1 for n in range(500)})
+        notice(Limits(), **{f"x{n}": 1 for n in range(500)})
     assert len(caught.value.errors) == 50
 
 
-def test_limits_are_the_operators():
+def test_limits_are_the_operators() -> None:
     two = [{"item_id": str(n), "url": "https://a.example/"} for n in range(2)]
     assert len(notice(items=two).items) == 2
     with pytest.raises(IntakeError, match="invalid-notice"):
@@ -133,7 +135,7 @@ def test_limits_are_the_operators():
     assert caught.value.status == 413
 
 
-def test_full_load_is_taken():
+def test_full_load_is_taken() -> None:
     items = [{"item_id": str(n), "url": "https://a.example/" + "p" * 3000} for n in range(250)]
     assert len(notice(items=items).items) == 250
 
@@ -147,7 +149,7 @@ def test_full_load_is_taken():
         "2026-11-21T09:31:00.000000000-23:59",
     ],
 )
-def test_times_mean_the_same_moment(text):
+def test_times_mean_the_same_moment(text: str) -> None:
     assert parse_rfc3339(text) == NOW
 
 
@@ -166,14 +168,15 @@ def test_times_mean_the_same_moment(text):
         "2026-11-22T09:30:00Z\n",
     ],
 )
-def test_other_texts_are_no_times(text):
+def test_other_texts_are_no_times(text: str) -> None:
     assert parse_rfc3339(text) is None
 
 
 @given(st.datetimes(min_value=dt.datetime(2, 1, 1), max_value=dt.datetime(9998, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
 @settings(deadline=None)
-def test_any_written_time_is_read_back(moment):
+def test_any_written_time_is_read_back(moment: datetime) -> None:
     offset = moment.utcoffset()
+    assert offset is not None
     whole = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=round(offset.total_seconds() / 60))))
     assert parse_rfc3339(whole.isoformat()) == whole
 
@@ -189,7 +192,7 @@ JSONISH = st.recursive(
     st.dictionaries(st.sampled_from([*PLAIN, "urls", "handling", "deadline", "kind", "schema", "extensions"]), JSONISH)
 )
 @settings(max_examples=150, deadline=None)
-def test_any_members_stay_in_family(changes):
+def test_any_members_stay_in_family(changes: dict[str, Any]) -> None:
     with contextlib.suppress(IntakeError):
         notice(**changes)
 
@@ -200,17 +203,17 @@ def test_any_members_stay_in_family(changes):
     )
 )
 @settings(max_examples=150, deadline=None)
-def test_any_item_stays_in_family(changes):
+def test_any_item_stays_in_family(changes: dict[str, Any]) -> None:
     with contextlib.suppress(IntakeError):
         notice(items=[{**PLAIN["items"][0], **changes}])
 
 
-def keep_up(**changes):
+def keep_up(**changes: Any) -> Notice:
     fields = {"handling": {"act": "preserve_only", "police_reference": "P-1"}, "deadline": "2026-11-25T09:30:00Z"}
     return notice(**{**fields, **changes})
 
 
-def test_keeping_up_with_all_conditions_is_taken():
+def test_keeping_up_with_all_conditions_is_taken() -> None:
     check_handling(keep_up(), may_keep_up=True, received_at=NOW)
     check_handling(notice(), may_keep_up=False, received_at=NOW)
 
@@ -225,19 +228,19 @@ def test_keeping_up_with_all_conditions_is_taken():
         ({"deadline": "2026-11-22T09:30:00Z"}, True, "/deadline"),
     ],
 )
-def test_keeping_up_otherwise_is_refused(changes, may, pointer):
+def test_keeping_up_otherwise_is_refused(changes: dict[str, Any], may: bool, pointer: str) -> None:
     with pytest.raises(IntakeError) as caught:
         check_handling(keep_up(**changes), may_keep_up=may, received_at=NOW)
     assert list(faults(caught)) == [pointer]
     assert caught.value.status == 422
 
 
-def test_keep_up_hours_are_a_setting():
+def test_keep_up_hours_are_a_setting() -> None:
     with pytest.raises(IntakeError):
         check_handling(keep_up(), may_keep_up=True, received_at=NOW, limits=Limits(keep_up_max_hours=71))
 
 
-def test_prose_is_not_content():
+def test_prose_is_not_content() -> None:
     note = "A long note in plain words, as people write them. " * 60
     item = {**PLAIN["items"][0], "note": note, "url": "https://a.example/" + "A" * 4000}
     assert notice(items=[item]).items[0].note == note
@@ -253,7 +256,7 @@ def test_prose_is_not_content():
         ("A" * 1000 + "\n" + "A" * 24, True),
     ],
 )
-def test_content_in_notes_is_found(note, refused):
+def test_content_in_notes_is_found(note: str, refused: bool) -> None:
     item = {**PLAIN["items"][0], "note": note}
     if refused:
         with pytest.raises(IntakeError, match="content-not-accepted"):
@@ -262,7 +265,7 @@ def test_content_in_notes_is_found(note, refused):
         assert notice(items=[item]).items[0].note == note
 
 
-def test_worst_body_is_judged_quickly():
+def test_worst_body_is_judged_quickly() -> None:
     bodies = [b"[]" * 500_000, b'""' * 500_000, b'{"extensions":["' + (b"A" * 1023 + b" ") * 1000 + b'"]}']
     begun = time.process_time()
     for body in bodies:
@@ -272,14 +275,14 @@ def test_worst_body_is_judged_quickly():
 
 
 @pytest.mark.parametrize("kind", ["withdraw", "proceed", "hold", "release_hold", "allow_customer_notice"])
-def test_every_direction_is_read(kind):
+def test_every_direction_is_read(kind: str) -> None:
     parsed = direction(
         direction=kind, items=["1", "2"], reason="why\nso", until="2027-01-01T00:00:00Z", police_reference="P"
     )
     assert (parsed.direction, parsed.items) == (kind, ("1", "2"))
 
 
-def test_direction_without_items_means_all():
+def test_direction_without_items_means_all() -> None:
     assert direction().items is None
     assert direction(items=None).items is None
 
@@ -301,20 +304,20 @@ def test_direction_without_items_means_all():
         ({"notice_id": "x"}, "/notice_id"),
     ],
 )
-def test_bad_direction_is_refused(changes, pointer):
+def test_bad_direction_is_refused(changes: dict[str, Any], pointer: str) -> None:
     with pytest.raises(IntakeError) as caught:
         direction(**changes)
     assert list(faults(caught)) == [pointer]
     assert caught.value.type == "invalid-direction"
 
 
-def test_direction_without_schema_is_refused():
+def test_direction_without_schema_is_refused() -> None:
     body = json.dumps({name: value for name, value in DIRECTION.items() if name != "schema"}).encode()
     with pytest.raises(IntakeError):
         parse_direction(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b'{"schema":NaN}', b"\xff"])
-def test_direction_garbage_stays_in_family(body):
+def test_direction_garbage_stays_in_family(body: bytes) -> None:
     with pytest.raises(IntakeError):
         parse_direction(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 import rfc8785
@@ -22,14 +23,14 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(deadline=None)
-def test_ordinary_json_is_read(value):
+def test_ordinary_json_is_read(value: bool | dict[str, Any] | None) -> None:
     assert load_strict_json(json.dumps(value).encode(), max_depth=64) == value
     assert load_strict_json(json.dumps(value, ensure_ascii=False, indent=2).encode(), max_depth=64) == value
 
 
 @given(st.binary(max_size=60) | st.text('{}[]",:\\u0d8ae1NIn-.tf \n', max_size=60).map(lambda text: text.encode()))
 @settings(max_examples=400, deadline=None)
-def test_anything_else_stays_in_family(data):
+def test_anything_else_stays_in_family(data: bytes) -> None:
     try:
         value = load_strict_json(data)
     except StrictJsonError:
@@ -38,7 +39,7 @@ def test_anything_else_stays_in_family(data):
 
 
 @pytest.mark.parametrize("depth", [1, 15, 16])
-def test_depth_within_limit_is_read(depth):
+def test_depth_within_limit_is_read(depth: int) -> None:
     assert load_strict_json(b"[" * depth + b"]" * depth) is not None
 
 
@@ -46,22 +47,22 @@ def test_depth_within_limit_is_read(depth):
     "data",
     [b"[" * 17 + b"]" * 17, b'{"a":' * 17 + b"1" + b"}" * 17, b"[" * 1_000_000, b'["\\""' + b",[" * 17 + b"]" * 18],
 )
-def test_depth_beyond_limit_is_refused(data):
+def test_depth_beyond_limit_is_refused(data: bytes) -> None:
     with pytest.raises(StrictJsonError) as caught:
         load_strict_json(data)
     assert caught.value.kind == "too-deep"
 
 
-def test_brackets_inside_strings_do_not_count():
+def test_brackets_inside_strings_do_not_count() -> None:
     assert load_strict_json(b'["' + b"[" * 50 + b'\\"[[[[[[[[[[[[[[[[[[["]')
 
 
-def test_unfinished_string_is_refused_quickly():
+def test_unfinished_string_is_refused_quickly() -> None:
     with pytest.raises(StrictJsonError):
         load_strict_json(b'["' + b"\\" * 500_000)
 
 
-def test_message_shows_name_safely():
+def test_message_shows_name_safely() -> None:
     assert shown_name("a\nb\u202e" + "x" * 100) == "a?b?" + "x" * 36 + "..."
     with pytest.raises(StrictJsonError, match='member "a\\?b" stands twice'):
         load_strict_json(b'{"a\\nb":1,"a\\nb":"secret"}')
@@ -69,7 +70,7 @@ def test_message_shows_name_safely():
 
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
 @settings(deadline=None)
-def test_layout_does_not_make_another_notice(value):
+def test_layout_does_not_make_another_notice(value: dict[str, Any]) -> None:
     one = json.dumps(value, indent=3).encode()
     other = rfc8785.dumps(value)
     assert same_notice(one, other)
@@ -78,7 +79,9 @@ def test_layout_does_not_make_another_notice(value):
 
 @given(VALUES, VALUES)
 @settings(deadline=None)
-def test_sameness_is_canonical_equality(first, second):
+def test_sameness_is_canonical_equality(
+    first: bool | dict[str, Any] | None, second: bool | dict[str, Any] | None
+) -> None:
     one, other = json.dumps(first).encode(), json.dumps(second).encode()
     assert same_notice(one, other) == (rfc8785.dumps(first) == rfc8785.dumps(second))
 
@@ -98,12 +101,12 @@ def test_sameness_is_canonical_equality(first, second):
         (b'{"a":1,"a":1}', b'{"a":1,"a":1}', True),
     ],
 )
-def test_sameness_by_example(one, other, same):
+def test_sameness_by_example(one: bytes, other: bytes, same: bool) -> None:
     assert same_notice(one, other) is same
 
 
 @pytest.mark.parametrize("letters", [b'\\"', b'"', b"\\", b'"\\', b'"[', b'\\"{'])
-def test_strings_without_end_take_no_time(letters):
+def test_strings_without_end_take_no_time(letters: bytes) -> None:
     """A megabyte took hours where every quote in it was tried as the beginning of a string."""
     begun = time.process_time()
     with pytest.raises(StrictJsonError):

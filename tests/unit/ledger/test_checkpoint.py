@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def test_vkey_has_the_known_form(signer: Signer) -> None:
         lambda vkey: vkey + "\n",
     ],
 )
-def test_damaged_vkey_is_refused(change) -> None:
+def test_damaged_vkey_is_refused(change: Callable[[str], str]) -> None:
     with pytest.raises(LedgerKeyError):
         Verifier(change(KNOWN_VKEY))
 

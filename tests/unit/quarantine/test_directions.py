@@ -32,6 +32,7 @@ from tests.doubles.case_rows import (
     hold_row,
     item_row,
     notice_row,
+    updates,
 )
 
 DOWN = (act_row("deny"), act_row())
@@ -158,7 +159,7 @@ def test_hold_elsewhere_changes_no_status(status: ItemStatus) -> None:
 def test_issuer_releases_only_its_own_hold() -> None:
     view = blocked(holds=(hold_row(), hold_row(id="h2", origin="user:ann"), hold_row(id="h3", released_at=NOW)))
     outcome = direct("release_hold", affected(view, status=ItemStatus.DISABLED))
-    assert [c.where for c in outcome.changes if c.table is Table.HOLD] == [{"id": "hold-1"}]
+    assert [c.where for c in updates(outcome) if c.table is Table.HOLD] == [{"id": "hold-1"}]
     assert outcome.events[0].data["hold"] is True
     alone = direct("release_hold", affected(blocked(holds=(hold_row(),)), status=ItemStatus.DISABLED))
     assert alone.events[0].data["hold"] is False
@@ -223,7 +224,7 @@ def test_release_ends_every_standing_claim() -> None:
         claim_row(id="i3", status=ItemStatus.REFUSED),
     )
     outcome = apply_release(case_view(claims=claims, acts=DOWN), decision_row(), now=NOW)
-    assert [c.where for c in outcome.changes if c.table is Table.ITEM] == [{"id": "i1"}]
+    assert [c.where for c in updates(outcome) if c.table is Table.ITEM] == [{"id": "i1"}]
     assert not outcome.pages
     assert outcome.notes[0].detail["approvals"] == ["ann", "bob"]
 

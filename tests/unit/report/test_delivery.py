@@ -12,7 +12,7 @@ from receiver.domain.rows import WorkRow
 from receiver.domain.status import SLOW_LANE, Track
 from receiver.report.delivery import delivered, undelivered
 from receiver.report.letter import Answer
-from tests.doubles.case_rows import NOW, event_row, notice_row, work_row
+from tests.doubles.case_rows import NOW, event_row, notice_row, updates, work_row
 
 HOUR = 3600 * MICROS
 NO = Answer(accepted=False, words="the endpoint answered 503")
@@ -29,7 +29,7 @@ def failed(*events: Any, work: WorkRow | None = None, answer: Answer = NO, now: 
 @pytest.mark.parametrize("more", [True, False])
 def test_heard_events_are_marked(more: bool) -> None:
     outcome = delivered(letter_box(), (event_row(2), event_row(3)), now=NOW, more=more)
-    assert [c.where for c in outcome.changes] == [{"id": "event-2"}, {"id": "event-3"}]
+    assert [c.where for c in updates(outcome)] == [{"id": "event-2"}, {"id": "event-3"}]
     assert all(c.values == {"delivered_at": NOW} for c in outcome.changes)
     assert outcome.work is not None
     assert outcome.work.due_at == (NOW if more else None)
@@ -59,7 +59,7 @@ def test_retry_after_delays_the_letter() -> None:
 def test_old_events_die_and_young_ones_stay() -> None:
     old, young = event_row(2, created_at=NOW - 72 * HOUR), event_row(3, created_at=NOW - HOUR)
     outcome = failed(old, young, work=letter_box(attempts=20))
-    assert [(c.where, c.values) for c in outcome.changes] == [({"id": "event-2"}, {"dead_at": NOW})]
+    assert [(c.where, c.values) for c in updates(outcome)] == [({"id": "event-2"}, {"dead_at": NOW})]
     assert [p.kind for p in outcome.pages] == [n.kind for n in outcome.notes] == ["callback.dead"]
     assert outcome.work is not None
     assert outcome.work.due_at is not None

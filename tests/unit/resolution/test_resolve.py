@@ -163,3 +163,14 @@ def test_way_is_kept_with_the_case() -> None:
     assert way["deny"]["any_query"] is True
     assert way_to(ask(), stored=False)["deny"]["query"] == {"b64": "dj0x"}
     assert way_to(ask(hit=None), stored=False)["gates"] == []
+
+
+def test_url_alone_cannot_be_preserved() -> None:
+    """Only a gate could act on it, and a gate makes no sealed copy."""
+    wanted = notice_row(handling={"act": "preserve_only", "police_reference": "P-1"})
+    found = first_judgement(ask(hit=NO_STORE, notice=wanted))
+    assert (found.course, found.status, found.reason) == (
+        Course.END,
+        ItemStatus.NEEDS_INFORMATION,
+        "nothing_to_preserve",
+    )

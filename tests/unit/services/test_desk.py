@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from receiver.services.persons import Person, Role
 from tests.doubles.staff import ANN, BOB, Staff, make_staff
 
 VIEWER = Person(name="vic", role=Role.VIEWER)
-
-
-@pytest.fixture
-def staff(tmp_path: Path) -> Iterator[Staff]:
-    made = make_staff(tmp_path)
-    yield made
-    made.close()
 
 
 def test_dead_letter_is_sent_again(staff: Staff) -> None:

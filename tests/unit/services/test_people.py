@@ -1,22 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from receiver.services.admin_errors import BadInputError, NotPossibleError, NotThereError, TooManyTriesError
 from receiver.services.passwords import one_time_password, refuse_weak
 from receiver.services.persons import Role
 from receiver.services.sign_in import TRIES_PER_NAME
-from tests.doubles.staff import PASSWORD, Staff, make_staff
-
-
-@pytest.fixture
-def staff(tmp_path: Path) -> Iterator[Staff]:
-    made = make_staff(tmp_path)
-    yield made
-    made.close()
+from tests.doubles.staff import PASSWORD, Staff
 
 
 def enter(staff: Staff, name: str, password: str) -> str:

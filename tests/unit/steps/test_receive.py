@@ -13,7 +13,6 @@ from receiver.domain.clock import to_micros
 from receiver.domain.errors import ConflictError, StoreUnavailableError
 from receiver.domain.outcome import CommitResult, Outcome
 from receiver.domain.status import ItemStatus, Track
-from receiver.steps.admission import NoBudget
 from receiver.steps.receive import receive_notice
 from receiver.steps.refusals import RefusedError
 from receiver.verification.keys import KeyRing
@@ -323,6 +322,14 @@ def test_same_request_twice_at_once_is_409(web: WebSide) -> None:
     assert web.rows("notice") == 1
 
 
+class Unlimited:
+    def take(self, issuer: str) -> int | None:
+        return None
+
+    def take_items(self, issuer: str, items: int) -> int | None:
+        return None
+
+
 class AlwaysLate:
     def submit(self, outcome: Outcome) -> CommitResult:
         raise ConflictError("somebody was quicker")
@@ -333,7 +340,7 @@ def test_endless_conflict_is_503(web: WebSide) -> None:
     assert refusal(receive_notice, web.hotline.notice(), ports).status == 503
 
 
-class Spent:
+class Spent(Unlimited):
     def take(self, issuer: str) -> int:
         return 7
 
@@ -344,7 +351,7 @@ def test_spent_budget_is_429(web: WebSide) -> None:
     assert web.total_rows() == 0
 
 
-class SpentItems(NoBudget):
+class SpentItems(Unlimited):
     def take_items(self, issuer: str, items: int) -> int | None:
         return 9 if items > 2 else None
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from receiver.verification.edwards import is_sound_point
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks, public_members, thumbprint
-from receiver.verification.keys import Algorithm, KeyStatus
+from receiver.verification.keys import Algorithm, KeyRecord, KeyStatus
 from tests.vectors.keys import ed25519_key, p256_key, rsa_key
 
 P = 2**255 - 19
@@ -32,7 +32,7 @@ def number(value: int) -> str:
     return b64u(value.to_bytes((value.bit_length() + 7) // 8))
 
 
-def load(*keys):
+def load(*keys: object) -> list[KeyRecord]:
     return load_jwks("hotline-a", json.dumps({"keys": keys}).encode())
 
 
@@ -110,7 +110,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_key_is_refused(name):
+def test_bad_key_is_refused(name: str) -> None:
     with pytest.raises(KeyRefusedError) as caught:
         load(BAD[name])
     assert len(caught.value.reasons) == 1
@@ -118,13 +118,13 @@ def test_bad_key_is_refused(name):
 
 
 @pytest.mark.parametrize("point", [*SMALL_ORDER, *NOT_CANONICAL])
-def test_point_of_no_worth_is_refused(point):
+def test_point_of_no_worth_is_refused(point: bytes) -> None:
     assert not is_sound_point(point)
     with pytest.raises(KeyRefusedError, match="sound"):
         load({**ED, "x": b64u(point)})
 
 
-def test_point_with_small_part_is_refused():
+def test_point_with_small_part_is_refused() -> None:
     # A sound point plus the point of order two is on the curve, yet two secrets fit it.
     encoded = int.from_bytes(ed25519_key("a").public_key().public_bytes_raw(), "little")
     sign, y = encoded >> 255, encoded & (1 << 255) - 1
@@ -133,17 +133,17 @@ def test_point_with_small_part_is_refused():
 
 @given(st.binary(min_size=32, max_size=32))
 @settings(max_examples=100, deadline=None)
-def test_any_secret_makes_a_sound_point(seed):
+def test_any_secret_makes_a_sound_point(seed: bytes) -> None:
     assert is_sound_point(ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
 
 
 @given(st.binary(max_size=40))
 @settings(max_examples=100, deadline=None)
-def test_any_bytes_as_point_are_judged(data):
+def test_any_bytes_as_point_are_judged(data: bytes) -> None:
     assert is_sound_point(data) in {True, False}
 
 
-def test_good_keys_are_read():
+def test_good_keys_are_read() -> None:
     records = load(
         {**ED, "kid": "one", "alg": "EdDSA", "use": "sig", "key_ops": ["verify"]},
         {**EC, "kid": "two", "status": "retired", "not_after": "2026-11-22T10:30:00+01:00"},
@@ -155,24 +155,24 @@ def test_good_keys_are_read():
     assert records[0].issuer == "hotline-a"
 
 
-def test_thumbprint_is_that_of_rfc8037():
+def test_thumbprint_is_that_of_rfc8037() -> None:
     # RFC 8037 appendix A.3.
     key = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k"}
     assert load(key)[0].thumbprint == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-def test_thumbprint_ignores_name_and_status():
+def test_thumbprint_ignores_name_and_status() -> None:
     assert load(ED)[0].thumbprint == load({**ED, "kid": "x", "status": "pending"})[0].thumbprint
     assert thumbprint(p256_key("a").public_key()) == load(EC)[0].thumbprint
 
 
-def test_all_mistakes_come_together():
+def test_all_mistakes_come_together() -> None:
     with pytest.raises(KeyRefusedError) as caught:
         load(BAD["kid missing"], ED, BAD["rsa e 3"], BAD["use enc"])
     assert [reason[:7] for reason in caught.value.reasons] == ["keys[0]", "keys[2]", "keys[3]"]
 
 
-def test_twins_in_a_set_are_refused():
+def test_twins_in_a_set_are_refused() -> None:
     with pytest.raises(KeyRefusedError, match="k stands twice"):
         load(ED, EC)
     with pytest.raises(KeyRefusedError, match="under two ids"):
@@ -193,19 +193,19 @@ def test_twins_in_a_set_are_refused():
         json.dumps({"keys": [ED] * 21}).encode(),
     ],
 )
-def test_odd_set_is_refused(data):
+def test_odd_set_is_refused(data: bytes) -> None:
     with pytest.raises(KeyRefusedError):
         load_jwks("hotline-a", data)
 
 
-def test_refusal_repeats_no_value():
+def test_refusal_repeats_no_value() -> None:
     with pytest.raises(KeyRefusedError) as caught:
         load({**ED, "kid": "secret\n", "d": "hunter2"}, {**ED, "d": "hunter2"})
     assert "hunter2" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_curve_objects_of_other_curves_never_appear():
+def test_curve_objects_of_other_curves_never_appear() -> None:
     assert all(
         not isinstance(r.public_key, ec.EllipticCurvePublicKey) or r.public_key.curve.name == "secp256r1"
         for r in load(EC)

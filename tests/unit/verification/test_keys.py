@@ -6,6 +6,8 @@ import base64
 import datetime as dt
 import json
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,12 +27,12 @@ NOW = dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
 
 
-def record(name: str = "a", **changes) -> KeyRecord:
+def record(name: str = "a", **changes: Any) -> KeyRecord:
     jwk = {**public_members(ed25519_key(name).public_key()), "kid": name}
     return replace(load_jwks("hotline-a", json.dumps({"keys": [jwk]}).encode())[0], **changes)
 
 
-def row(of: KeyRecord, state: str = "active", **changes) -> KeyOverlay:
+def row(of: KeyRecord, state: str = "active", **changes: Any) -> KeyOverlay:
     fields = {"not_before": None, "not_after": None, "revoked_at": None, **changes}
     return KeyOverlay(issuer=of.issuer, kid=of.key_id, **{"thumbprint": of.thumbprint, "state": state, **fields})
 
@@ -50,18 +52,18 @@ def row(of: KeyRecord, state: str = "active", **changes) -> KeyOverlay:
         ({"not_after": NOW - SECOND}, "key-expired"),
     ],
 )
-def test_key_is_judged_now(changes, fault):
+def test_key_is_judged_now(changes: dict[str, Any], fault: str | None) -> None:
     assert key_fault(record(**changes), signed_at=NOW, now=NOW) == fault
 
 
-def test_retired_key_vouches_for_earlier():
+def test_retired_key_vouches_for_earlier() -> None:
     retired = record(status=KeyStatus.RETIRED)
     assert key_fault(retired, signed_at=NOW - SECOND, now=NOW) is None
     assert key_fault(record(revoked_at=NOW), signed_at=NOW - SECOND, now=NOW) == "key-revoked"
     assert key_fault(record(status=KeyStatus.PENDING), signed_at=NOW - SECOND, now=NOW) == "key-pending"
 
 
-def test_ring_refuses_ambiguous_keys():
+def test_ring_refuses_ambiguous_keys() -> None:
     with pytest.raises(KeyRefusedError) as caught:
         KeyRing([record("a"), record("b", key_id="a"), record("a", key_id="c")])
     assert len(caught.value.reasons) == 2
@@ -72,7 +74,7 @@ STATUSES = st.sampled_from(list(KeyStatus))
 
 
 @given(STATUSES, STATUSES)
-def test_stricter_status_wins(ours, theirs):
+def test_stricter_status_wins(ours: KeyStatus, theirs: KeyStatus) -> None:
     ours_record = record(status=ours)
     merged = merge_overlay([ours_record], [row(ours_record, theirs.value)]).records[0]
     order = list(KeyStatus)
@@ -83,7 +85,7 @@ TIMES = st.none() | st.integers(0, 3600).map(lambda n: NOW + n * SECOND)
 
 
 @given(TIMES, TIMES)
-def test_stricter_date_wins(ours, theirs):
+def test_stricter_date_wins(ours: datetime | None, theirs: datetime | None) -> None:
     micros = None if theirs is None else to_micros(theirs)
     mine = record(not_before=ours, not_after=ours, revoked_at=ours)
     merged = merge_overlay([mine], [row(mine, not_before=micros, not_after=micros, revoked_at=micros)]).records[0]
@@ -92,20 +94,20 @@ def test_stricter_date_wins(ours, theirs):
     assert merged.not_after == merged.revoked_at == (min(given_times) if given_times else None)
 
 
-def test_key_from_url_waits_for_confirmation():
+def test_key_from_url_waits_for_confirmation() -> None:
     fetched = record(source=KeySource.URL)
     assert merge_overlay([fetched], []).records[0].status is KeyStatus.PENDING
     assert merge_overlay([fetched], [row(fetched)]).records[0].status is KeyStatus.ACTIVE
     assert merge_overlay([record()], []).records[0].status is KeyStatus.ACTIVE
 
 
-def test_changed_key_is_alarm_not_update():
+def test_changed_key_is_alarm_not_update() -> None:
     merged = merge_overlay([record("b", key_id="a")], [row(record("a"))])
     assert merged.records == ()
     assert "is not the key that was registered" in merged.alarms[0]
 
 
-def test_fetched_keys_cannot_take_over():
+def test_fetched_keys_cannot_take_over() -> None:
     known = [record("a"), record("b", issuer="hotline-b")]
     fetched = [
         record("a"),
@@ -120,14 +122,14 @@ def test_fetched_keys_cannot_take_over():
     assert len(screened.alarms) == 4
 
 
-def vouched(by: str = "a", **changes) -> KeyRecord:
+def vouched(by: str = "a", **changes: Any) -> KeyRecord:
     new = record("new", source=KeySource.URL)
     statement = enrolment_statement(replace(new, **changes))
     signature = sign_bytes(statement, algorithm=new.algorithm, private_key=ed25519_key(by))
     return replace(new, vouch=Vouch(key_id="a", signature=signature))
 
 
-def test_active_key_vouches_for_new_one():
+def test_active_key_vouches_for_new_one() -> None:
     assert is_vouched_for(vouched(), KeyRing([record("a")]), now=NOW)
 
 
@@ -147,14 +149,14 @@ def test_active_key_vouches_for_new_one():
         (replace(vouched(), thumbprint=record("a").thumbprint), record("a")),
     ],
 )
-def test_other_words_do_not_vouch(new, old):
+def test_other_words_do_not_vouch(new: KeyRecord, old: KeyRecord) -> None:
     assert not is_vouched_for(new, KeyRing([old]), now=NOW)
 
 
-def test_two_people_activate_a_key():
+def test_two_people_activate_a_key() -> None:
     pending = record(status=KeyStatus.PENDING)
 
-    def status(*people, vouched_for=False, **more):
+    def status(*people: str, vouched_for: bool = False, **more: Any) -> KeyStatus:
         return enrolment_status(pending, confirmed_by=people, vouched_for=vouched_for, **more)
 
     assert status() is status("ann") is status("ann", "ann") is KeyStatus.PENDING
@@ -162,11 +164,11 @@ def test_two_people_activate_a_key():
 
 
 @pytest.mark.parametrize("state", [KeyStatus.RETIRED, KeyStatus.REVOKED])
-def test_confirmation_never_lifts_a_closed_key(state):
+def test_confirmation_never_lifts_a_closed_key(state: KeyStatus) -> None:
     assert enrolment_status(record(status=state), confirmed_by=["ann", "ben"], vouched_for=True) is state
 
 
-def test_fetched_set_is_read_as_pending():
+def test_fetched_set_is_read_as_pending() -> None:
     jwk = {
         **public_members(ed25519_key("a").public_key()),
         "kid": "a",
@@ -180,7 +182,7 @@ def test_fetched_set_is_read_as_pending():
     assert not still_good(snapshot, now=NOW + dt.timedelta(hours=73))
 
 
-def test_directory_away_is_told_without_url():
+def test_directory_away_is_told_without_url() -> None:
     def away(_url: str) -> bytes:
         raise ConnectionError("no route to https://a.example/jwks.json")
 
@@ -189,7 +191,7 @@ def test_directory_away_is_told_without_url():
     assert "a.example" not in str(caught.value)
 
 
-def test_directory_too_large_is_refused():
+def test_directory_too_large_is_refused() -> None:
     with pytest.raises(KeyRefusedError, match="larger"):
         fetch_keys("hotline-a", "https://a.example/", lambda _url: b" " * 64_001, now=NOW)
 
@@ -205,12 +207,12 @@ def test_directory_too_large_is_refused():
         "https://[x/",
     ],
 )
-def test_odd_directory_url_is_refused(url):
+def test_odd_directory_url_is_refused(url: str) -> None:
     with pytest.raises(KeyFetchError):
         check_jwks_url(url)
 
 
-def test_unknown_key_asks_rarely():
+def test_unknown_key_asks_rarely() -> None:
     assert may_ask_again(None, now=NOW)
     assert not may_ask_again(NOW - dt.timedelta(seconds=299), now=NOW)
     assert may_ask_again(NOW - dt.timedelta(seconds=300), now=NOW)

@@ -6,12 +6,14 @@ import datetime as dt
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 from requests_http_signature import HTTPSignatureAuth, algorithms
 
 from receiver.client.signing import sign_notice
@@ -30,16 +32,19 @@ from receiver.verification.policy import (
     verify_stored,
 )
 from tests.vectors.base import BODY, NOTICE, body_of
-from tests.vectors.keys import ed25519_key, p256_key, rsa_key, test_records
+from tests.vectors.keys import ed25519_key, key_records, p256_key, rsa_key
+from tests.vectors.signer import PrivateKey
 
 NOW = dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC)
 ORIGINS = ("https://notices.host.example",)
 URL = "https://notices.host.example/v1/notices"
-RING = KeyRing(test_records())
+RING = KeyRing(key_records())
 LATER = NOW + dt.timedelta(hours=5)
 
 
-def signed(body: bytes = BODY, *, key=None, key_id: str = "a-ed25519", url: str = URL, **more) -> UnverifiedRequest:
+def signed(
+    body: bytes = BODY, *, key: PrivateKey | None = None, key_id: str = "a-ed25519", url: str = URL, **more: Any
+) -> UnverifiedRequest:
     headers = sign_notice("POST", url, body, key or ed25519_key("a"), key_id, now=NOW, **more)
     target = url.removeprefix(ORIGINS[0])
     lines = (("Host", "notices.host.example"), ("Cookie", "private=1"), *headers.items())
@@ -50,7 +55,7 @@ def verify(request: UnverifiedRequest, *, now: dt.datetime = NOW, ring: KeyRing 
     return verify_request(request, origins=ORIGINS, register=ring, now=now)
 
 
-def stored(verified: VerifiedRequest, **changes) -> MessageRow:
+def stored(verified: VerifiedRequest, **changes: Any) -> MessageRow:
     fields = {
         "id": "m",
         "channel": "http",
@@ -66,12 +71,14 @@ def stored(verified: VerifiedRequest, **changes) -> MessageRow:
     return MessageRow(**{**fields, **changes})
 
 
-def again(message: MessageRow, *, ring: KeyRing = RING, received_at=NOW, now=LATER) -> VerifiedRequest:
+def again(
+    message: MessageRow, *, ring: KeyRing = RING, received_at: dt.datetime = NOW, now: dt.datetime = LATER
+) -> VerifiedRequest:
     return verify_stored(message, origins=ORIGINS, register=ring, received_at=received_at, now=now)
 
 
-def ring_with(key_id: str, **changes) -> KeyRing:
-    return KeyRing([replace(r, **changes) if r.key_id == key_id else r for r in test_records()])
+def ring_with(key_id: str, **changes: Any) -> KeyRing:
+    return KeyRing([replace(r, **changes) if r.key_id == key_id else r for r in key_records()])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def ring_with(key_id: str, **changes) -> KeyRing:
         (rsa_key("a"), "a-rsa", "rsa-pss-sha512"),
     ],
 )
-def test_verified_request_says_who_and_how(key, key_id, algorithm):
+def test_verified_request_says_who_and_how(key: PrivateKey, key_id: str, algorithm: str) -> None:
     verified = verify(signed(key=key, key_id=key_id, nonce="nonce-0123456789"))
     assert (verified.issuer, verified.key_id, verified.algorithm) == ("hotline-a", key_id, algorithm)
     assert verified.nonce == "nonce-0123456789"
@@ -92,12 +99,12 @@ def test_verified_request_says_who_and_how(key, key_id, algorithm):
     assert verified.covered["@target-uri"] == URL
 
 
-def test_origin_is_meant_not_spelled():
+def test_origin_is_meant_not_spelled() -> None:
     origins = ("https://other.example", "https://Notices.Host.Example:443/")
     assert verify_request(signed(), origins=origins, register=RING, now=NOW).target_uri == URL
 
 
-def test_requests_plugin_signs_what_we_take():
+def test_requests_plugin_signs_what_we_take() -> None:
     # What an issuer in Python would use; it knows only the wall clock.
     plugin = HTTPSignatureAuth(
         signature_algorithm=algorithms.ED25519,
@@ -116,11 +123,11 @@ def test_requests_plugin_signs_what_we_take():
     assert verify(request, now=dt.datetime.now(dt.UTC), ring=ring_with("a-ed25519")).issuer == "hotline-a"
 
 
-def test_every_signing_has_its_own_nonce():
+def test_every_signing_has_its_own_nonce() -> None:
     assert verify(signed()).nonce != verify(signed()).nonce
 
 
-def test_same_request_has_same_fingerprint():
+def test_same_request_has_same_fingerprint() -> None:
     first = signed(nonce="nonce-0123456789")
     headers = dict(first.headers)
     relabelled = replace(
@@ -134,17 +141,17 @@ def test_same_request_has_same_fingerprint():
     assert verify(first).request_sha256 != verify(signed(BODY + b" ", nonce="nonce-0123456789")).request_sha256
 
 
-def test_idempotency_key_is_covered_when_sent():
+def test_idempotency_key_is_covered_when_sent() -> None:
     assert "idempotency-key" in verify(signed(idempotency_key='"k"')).covered
 
 
-def test_claimed_key_is_read_cheaply():
+def test_claimed_key_is_read_cheaply() -> None:
     assert claimed_key_id(signed()) == "a-ed25519"
     assert claimed_key_id(replace(signed(), headers=())) is None
     assert claimed_key_id(replace(signed(), headers=(("Signature", "x" * 9000),))) is None
 
 
-def test_stored_request_verifies_again():
+def test_stored_request_verifies_again() -> None:
     verified = verify(signed())
     second = again(stored(verified))
     assert second.request_sha256 == verified.request_sha256
@@ -161,12 +168,12 @@ def test_stored_request_verifies_again():
         ({"covered": {"method": "POST", "target": "/", "headers": 7}}, "stored-request-malformed"),
     ],
 )
-def test_tampered_row_is_refused(changes, reason):
+def test_tampered_row_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(VerificationError, match=reason):
         again(stored(verify(signed()), **changes))
 
 
-def test_row_received_too_late_is_refused():
+def test_row_received_too_late_is_refused() -> None:
     message = stored(verify(signed()))
     with pytest.raises(VerificationError, match="expired"):
         again(message, received_at=NOW + dt.timedelta(seconds=331))
@@ -181,13 +188,13 @@ def test_row_received_too_late_is_refused():
         ({"not_after": NOW - dt.timedelta(seconds=1)}, "key-expired"),
     ],
 )
-def test_stored_request_of_bad_key_is_refused(changes, reason):
+def test_stored_request_of_bad_key_is_refused(changes: dict[str, Any], reason: str) -> None:
     message = stored(verify(signed()))
     with pytest.raises(VerificationError, match=reason):
         again(message, ring=ring_with("a-ed25519", **changes))
 
 
-def test_stored_request_outlives_key_retirement():
+def test_stored_request_outlives_key_retirement() -> None:
     message = stored(verify(signed()))
     retired = ring_with("a-ed25519", status=KeyStatus.RETIRED)
     assert again(message, ring=retired).issuer == "hotline-a"
@@ -195,7 +202,7 @@ def test_stored_request_outlives_key_retirement():
         verify(signed(), ring=retired)
 
 
-def test_notice_is_bound_to_its_signer():
+def test_notice_is_bound_to_its_signer() -> None:
     verified = verify(signed())
     assert bind_notice(verified, parse_notice(BODY)).notice.notice_id == NOTICE["notice_id"]
     with pytest.raises(BindingError, match="not the issuer"):
@@ -204,7 +211,7 @@ def test_notice_is_bound_to_its_signer():
         bind_notice(verified, parse_notice(BODY + b" "))
 
 
-def test_direction_is_bound_to_its_signer():
+def test_direction_is_bound_to_its_signer() -> None:
     direction = {
         "schema": "takedown-direction/1",
         "direction_id": "d",
@@ -218,15 +225,15 @@ def test_direction_is_bound_to_its_signer():
         bind_direction(verify(signed()), parse_direction(body))
 
 
-def test_verified_values_cannot_be_forged():
+def test_verified_values_cannot_be_forged() -> None:
     verified = verify(signed())
     with pytest.raises(TypeError, match=r"verification\.policy"):
         VerifiedNotice(verified=verified, notice=parse_notice(BODY), proof=object())
     with pytest.raises((TypeError, ValueError)):
-        replace(verified, issuer="hotline-b")
+        replace(verified, issuer="hotline-b")  # type: ignore[call-arg]  # that is what must fail
 
 
-def test_only_policy_holds_the_proof():
+def test_only_policy_holds_the_proof() -> None:
     root = Path(__file__).parents[3]
     holders = {
         path.relative_to(root).as_posix()
@@ -236,7 +243,7 @@ def test_only_policy_holds_the_proof():
     assert holders == {"receiver/domain/notice.py", "receiver/verification/policy.py"}
 
 
-def test_no_url_or_secret_in_any_repr():
+def test_no_url_or_secret_in_any_repr() -> None:
     verified = verify(signed())
     notice = parse_notice(BODY)
     shown = repr(verified) + repr(bind_notice(verified, notice)) + repr(notice)
@@ -246,7 +253,7 @@ def test_no_url_or_secret_in_any_repr():
 
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_one_changed_byte_never_passes(data):
+def test_one_changed_byte_never_passes(data: DataObject) -> None:
     request = SIGNED
     where = data.draw(st.sampled_from(["body", "target", *(n for n, _ in request.headers if n != "Cookie")]))
     text = {"body": request.body.decode(), "target": request.target, **dict(request.headers)}[where]
@@ -284,7 +291,7 @@ HEADER_TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=300), max_siz
     st.binary(max_size=20),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_garbage_is_refused_in_family(method, target, lines, body):
+def test_any_garbage_is_refused_in_family(method: str, target: str, lines: list[tuple[str, str]], body: bytes) -> None:
     garbage = UnverifiedRequest(method=method, target=target, headers=tuple(lines), body=body)
     with pytest.raises(VerificationError):
         verify(garbage)
@@ -295,7 +302,7 @@ SF_TEXT = st.text(st.sampled_from('sig1=(")@method;crtdkeyn,: 0123456789.?*%'), 
 
 @given(SF_TEXT, SF_TEXT)
 @settings(max_examples=300, deadline=None)
-def test_odd_signature_headers_are_refused(given_input, signature):
+def test_odd_signature_headers_are_refused(given_input: str, signature: str) -> None:
     lines = [(n, v) for n, v in SIGNED.headers if not n.startswith("Signature")]
     odd = replace(SIGNED, headers=(*lines, ("Signature-Input", given_input), ("Signature", signature)))
     with pytest.raises(VerificationError) as caught:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import http_sf
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from receiver.verification.errors import VerificationError
 from receiver.verification.fields import parse_signatures
-from receiver.verification.keys import Algorithm
+from receiver.verification.keys import Algorithm, PublicKey
 from receiver.verification.mechanics import Lines, RequestMessage, ResponseMessage, check_digest, verify_signature
 
 RSA_PSS_KEY = b"""-----BEGIN PUBLIC KEY-----
@@ -89,7 +92,8 @@ B26 = (
     ),
     "sig-b26=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:",
 )
-EXAMPLES = {
+Example = tuple[tuple[str, str], Algorithm, bytes]
+EXAMPLES: dict[str, Example] = {
     "b21": (B21, Algorithm.RSA_PSS_SHA512, RSA_PSS_KEY),
     "b22": (B22, Algorithm.RSA_PSS_SHA512, RSA_PSS_KEY),
     "b23": (B23, Algorithm.RSA_PSS_SHA512, RSA_PSS_KEY),
@@ -98,7 +102,7 @@ EXAMPLES = {
 }
 
 
-def _message(example, **changes):
+def _message(example: Example, **changes: Any) -> RequestMessage | ResponseMessage:
     (given, signature), _, _ = example
     made = [("Signature-Input", given), ("Signature", signature)]
     request = RequestMessage(
@@ -113,21 +117,21 @@ def _message(example, **changes):
     )
 
 
-def _verify(example, message):
+def _verify(example: Example, message: RequestMessage | ResponseMessage) -> dict[str, Any]:
     (given, signature), algorithm, key = example
     lines = [("Signature-Input", given), ("Signature", signature)]
     candidate = parse_signatures(lines, max_signatures=4)[0]
     return verify_signature(
         message,
-        tag=candidate.params.get("tag"),
-        label=candidate.label if "tag" in candidate.params else None,
+        tag=cast("str", candidate.params.get("tag")),  # our own messages always have one; most examples have none
+        label=cast("str", candidate.label if "tag" in candidate.params else None),
         algorithm=algorithm,
-        public_key=load_pem_public_key(key),
+        public_key=cast("PublicKey", load_pem_public_key(key)),
     )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_published_example_verifies(name):
+def test_published_example_verifies(name: str) -> None:
     example = EXAMPLES[name]
     covered = _verify(example, _message(example))
     assert len(covered) == example[0][0].split(")")[0].count('"') // 2 - (name == "b22")
@@ -136,12 +140,26 @@ def test_published_example_verifies(name):
 @pytest.mark.parametrize(
     ("name", "changes"), [("b23", {"method": "PUT"}), ("b24", {"status": 404}), ("b26", {"method": "GET"})]
 )
-def test_changed_example_is_refused(name, changes):
+def test_changed_example_is_refused(name: str, changes: dict[str, Any]) -> None:
     example = EXAMPLES[name]
     with pytest.raises(VerificationError):
         _verify(example, _message(example, **changes))
 
 
-def test_published_digests_match_bodies():
+def test_published_digests_match_bodies() -> None:
     check_digest(dict(REQUEST_LINES)["Content-Digest"], b'{"hello": "world"}')
     check_digest(dict(RESPONSE_LINES)["Content-Digest"], b'{"message": "good dog"}')
+
+
+def test_repeated_lines_keep_their_names() -> None:
+    lines = Lines([("Signature", "a"), ("signature", "b")])
+    assert list(lines) == ["Signature", "signature"]
+    assert "SIGNATURE" in lines
+
+
+def test_reader_without_members_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the library read a header as anything but a dictionary, the request is malformed, and nothing crashes."""
+    monkeypatch.setattr(http_sf, "parse", lambda *_args, **_more: ["sig1"])
+    with pytest.raises(VerificationError) as caught:
+        parse_signatures([("Signature-Input", "sig1=()"), ("Signature", "sig1=:AA==:")], max_signatures=4)
+    assert caught.value.reason == "malformed-signature"

@@ -1,0 +1,98 @@
+"""Issuers' servers and the clocks: does each answer, with which certificate, and is its time ours?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from receiver.cli.findings import Finding, fail, ok, warn
+from receiver.config import Config, Issuer
+from receiver.domain.clock import SystemClock
+from receiver.net.errors import SendError, SendFailure
+from receiver.net.peek import Peer, peek
+
+AT_ONCE = 8
+SOON_DAYS = 14
+MAX_DRIFT_SECONDS = 60.0
+"""A Date header has whole seconds, and may be made a moment before it is sent."""
+CLOCK_SECONDS = 5
+_NAMES = frozenset({SendFailure.DNS, SendFailure.REFUSED_ADDRESS})
+
+
+def ask_peers(config: Config) -> Iterator[Finding]:
+    """All issuers at once, so that slow ones are waited for together."""
+    jobs = [(issuer, "callback_url", issuer.callback_url) for issuer in config.issuers if issuer.callback_url]
+    jobs += [(issuer, "keys_url", issuer.keys_url) for issuer in config.issuers if issuer.keys_url]
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        for found in pool.map(lambda job: list(_ask_peer(*job)), jobs):
+            yield from found
+    for issuer in config.issuers:
+        if not issuer.callback_url:
+            yield warn("B04", f"issuers.{issuer.id}", "it has no callback_url and hears nothing unless it asks")
+
+
+def _ask_peer(issuer: Issuer, setting: str, url: str) -> Iterator[Finding]:
+    about, documented = f"issuers.{issuer.id}.{setting}", f"issuers.{setting}"
+    callback = setting == "callback_url"
+    ca_file = str(issuer.callback_ca_file) if callback and issuer.callback_ca_file else None
+    try:
+        peer = peek(url, allow_private=callback and issuer.allow_private_callback, ca_file=ca_file)
+    except (SendError, OSError) as error:
+        question = "B01" if isinstance(error, SendError) and error.kind in _NAMES else "B02"
+        words = str(error) if isinstance(error, SendError) else "the file of its authority cannot be used"
+        yield replace(fail(question, about, words), setting=documented)
+        return
+    yield from (replace(finding, setting=documented) for finding in _told(about, peer))
+
+
+def _told(about: str, peer: Peer) -> Iterator[Finding]:
+    now = SystemClock().now()
+    yield ok("B01", about, "its name resolves", addresses=peer.addresses)
+    if peer.tls_ms is None:
+        yield warn("B02", about, "it answers, over plain http", connect_ms=peer.connect_ms)
+    else:
+        yield ok("B02", about, "it answers", connect_ms=peer.connect_ms, tls_ms=peer.tls_ms)
+    if peer.certificate_ends_at is not None:
+        yield until(about, "B03", peer.certificate_ends_at, now)
+    if peer.said_at is not None:
+        off_seconds = abs((peer.said_at - now).total_seconds())
+        words = "its clock and ours differ" if off_seconds > MAX_DRIFT_SECONDS else "its clock is ours"
+        yield (warn if off_seconds > MAX_DRIFT_SECONDS else ok)("T03", about, words, drift_seconds=off_seconds)
+
+
+def until(about: str, question: str, ends_at: dt.datetime, now: dt.datetime) -> Finding:
+    """How long a certificate still holds."""
+    days = (ends_at - now).days
+    if days < 0:
+        return fail(question, about, "the certificate has ended", left_days=days)
+    if days < SOON_DAYS:
+        return warn(question, about, "the certificate ends soon", left_days=days)
+    return ok(question, about, "the certificate holds", left_days=days)
+
+
+def ask_clock(config: Config) -> Iterator[Finding]:
+    """Leases and deadlines bear a wrong clock; evidence times in court do not."""
+    del config
+    timedatectl = shutil.which("timedatectl")
+    if timedatectl is None:
+        yield warn("T01", "clock", "cannot tell whether a time service keeps it; see to that on the host")
+        return
+    try:
+        shown = subprocess.run(
+            [timedatectl, "show", "--property=NTPSynchronized", "--value"],
+            capture_output=True,
+            text=True,
+            timeout=CLOCK_SECONDS,
+            check=False,
+        ).stdout.strip()
+    except subprocess.SubprocessError as error:
+        yield warn("T01", "clock", f"the host's time service cannot be asked ({type(error).__name__})")
+        return
+    if shown == "yes":
+        yield ok("T01", "clock", "kept by a time service")
+    else:
+        yield warn("T01", "clock", "no time service says that it keeps the clock; evidence times rest on it")

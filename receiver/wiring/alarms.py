@@ -1,0 +1,60 @@
+"""Which conditions call a person beside what happens to cases."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from receiver.config import Config
+from receiver.domain.clock import SystemClock
+from receiver.engine.alarms import Alarm, Alarms, clock_alarms, review_alarms, sweep_alarms
+from receiver.engine.sweeps import EVERY_SECONDS
+from receiver.store import SqlStore
+from receiver.wiring.parts import identity
+from receiver.wiring.register import key_alarms
+
+LOW_BYTES = 1024**3
+
+
+def build_alarms(config: Config, store: SqlStore, page: Callable[[str, str, str], None]) -> Alarms:
+    """`page` takes kind, subject and words."""
+    begun_at = store.now()
+    sources = (
+        partial(review_alarms, store),
+        partial(sweep_alarms, store, sweep_names(config), begun_at),
+        partial(clock_alarms, store, SystemClock(), identity("alarms", config).node),
+        partial(space_alarms, config),
+        partial(_of_keys, config, store),
+    )
+    return Alarms(store, sources, page)
+
+
+def sweep_names(config: Config) -> tuple[str, ...]:
+    """All but the one that would have to tell of itself."""
+    fetched = (f"keys:{issuer.id}" for issuer in config.issuers if issuer.keys_url is not None)
+    return (*(name for name in EVERY_SECONDS if name not in ("keys", "alarms")), *fetched)
+
+
+def space_alarms(config: Config) -> Iterator[Alarm]:
+    """Before a full disk refuses notices, or leaves evidence unsealed."""
+    places: dict[str, Path | None] = {
+        "server.data_dir": config.server.data_dir,
+        "vault.path": config.vault.path,
+        "vault.second_headers_path": config.vault.second_headers_path,
+    }
+    for setting, path in places.items():
+        if path is None or not os.path.isdir(path):
+            continue
+        free_bytes = shutil.disk_usage(path).free
+        if free_bytes < LOW_BYTES:
+            words = f"only {free_bytes // 1024**2} MiB are left on its disk"
+            yield Alarm(kind="space.low", subject=setting, text=words)
+
+
+def _of_keys(config: Config, store: SqlStore) -> Iterator[Alarm]:
+    found = key_alarms(config, store)
+    if found:
+        yield Alarm(kind="key.alarm", subject="keys", text="; ".join(found))

@@ -1,0 +1,171 @@
+"""Nothing grows past what one reads at once, no modules stand in a ring, and tests seldom patch what they test."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.import_rules import module_name, module_rings
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("receiver", "adapters", "tests")
+MOST_LINES = 300
+MOST_FUNCTION_LINES = 40
+MOST_MOCKS_PER_100_TESTS = 5
+
+_LIST = "a list of cases of one kind, one line each: it is looked up, not read"
+_NOT_YET = "grew before this was counted; what it tries belongs together, and wants a cut that a reader understands"
+
+LONG_FILES: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "tests/faults/fuzz/inside.py",
+            "tests/vectors/cases_signature.py",
+        ),
+        _LIST,
+    ),
+    **dict.fromkeys(
+        (
+            "tests/conformance/test_s3_hostile.py",
+            "tests/doubles/lying_kernel.py",
+            "tests/doubles/world.py",
+            "tests/faults/test_hostile_customers_races.py",
+            "tests/integration/test_store_commit.py",
+            "tests/integration/test_store_trouble.py",
+            "tests/integration/test_worker.py",
+            "tests/unit/adapters/test_agent.py",
+            "tests/unit/adapters/test_filesystem.py",
+            "tests/unit/adapters/test_nginx_gate.py",
+            "tests/unit/intake/test_notice.py",
+            "tests/unit/net/test_sender.py",
+            "tests/unit/steps/test_receive.py",
+            "tests/unit/vault/test_age.py",
+            "tests/unit/verification/test_policy.py",
+        ),
+        _NOT_YET,
+    ),
+}
+"""File -> why it may be longer. Of `receiver` and `adapters` there is none."""
+
+LONG_FUNCTIONS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "tests/vectors/cases_body.py:_json",
+            "tests/vectors/cases_form.py:_headers",
+            "tests/vectors/cases_signature.py:_changed",
+            "tests/vectors/cases_signature.py:_coverage",
+            "tests/vectors/cases_signature.py:_crypto",
+            "tests/vectors/cases_signature.py:_headers",
+            "tests/vectors/cases_signature.py:_params",
+            "tests/vectors/cases_valid.py:cases",
+        ),
+        _LIST,
+    ),
+    "receiver/steps/explain.py:_question": "two rows filled with nothing, one member a line",
+    "tests/integration/test_store_commit.py:test_case_view_holds_everything": "one row of each kind, a line a member",
+}
+"""`file:function` -> why it may be longer."""
+
+_PATCHES = re.compile(r"\bmonkeypatch\.(setattr|setitem|delattr|delitem)\(|\b(mock|mocker|MagicMock)\b|\bpatch\(")
+
+
+def sources(root: Path) -> Iterator[Path]:
+    """All of ours; a migration is written once and never read again."""
+    for room in ROOMS:
+        yield from (path for path in sorted((root / room).rglob("*.py")) if "versions" not in path.parts)
+
+
+def lines_of_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """From `def` to the end, without the docstring, which is for those who call."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            prose = ast.get_docstring(node) is not None
+            said = (first.end_lineno or 0) - first.lineno + 1 if prose else 0
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1 - said
+
+
+def long_files(root: Path) -> set[str]:
+    counted = ((path, len(path.read_bytes().splitlines())) for path in sources(root))
+    return {str(path.relative_to(root)) for path, lines in counted if lines > MOST_LINES}
+
+
+def long_functions(root: Path) -> set[str]:
+    return {
+        f"{path.relative_to(root)}:{name}"
+        for path in sources(root)
+        for name, lines in lines_of_functions(path)
+        if lines > MOST_FUNCTION_LINES
+    }
+
+
+def test_files_stay_short() -> None:
+    assert long_files(ROOT) - set(LONG_FILES) == set()
+
+
+def test_functions_stay_short() -> None:
+    assert long_functions(ROOT) - set(LONG_FUNCTIONS) == set()
+
+
+def test_exceptions_name_what_is_there() -> None:
+    named = {entry.partition(":")[0] for entry in (*LONG_FILES, *LONG_FUNCTIONS)}
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_no_modules_stand_in_a_ring() -> None:
+    modules = {module_name(ROOT, path): path for path in sources(ROOT)}
+    assert module_rings(modules) == []
+
+
+def test_tests_seldom_patch() -> None:
+    """Lines that replace code by other code, against the tests there are; fakes that keep a contract are none."""
+    texts = [path.read_text(encoding="utf-8") for path in sources(ROOT) if path.parts[len(ROOT.parts)] == "tests"]
+    patches = sum(bool(_PATCHES.search(line)) for text in texts for line in text.splitlines())
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    said = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    counted = re.search(r"^(\d+) tests collected", said, re.MULTILINE)
+    assert counted is not None, said[-2000:]
+    assert 100 * patches / int(counted[1]) < MOST_MOCKS_PER_100_TESTS
+
+
+# --- the check sees what is planted
+
+
+def planted(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(("lines", "seen"), [(MOST_LINES, False), (MOST_LINES + 1, True)])
+def test_long_file_is_seen(tmp_path: Path, lines: int, seen: bool) -> None:
+    found = long_files(planted(tmp_path, {"tests/unit/a.py": "x = 1\n" * lines}))
+    assert found == ({"tests/unit/a.py"} if seen else set())
+
+
+@pytest.mark.parametrize(("lines", "seen"), [(MOST_FUNCTION_LINES - 1, False), (MOST_FUNCTION_LINES, True)])
+def test_long_function_is_seen(tmp_path: Path, lines: int, seen: bool) -> None:
+    prose = '    """One.\n\n    Two.\n    """\n'
+    text = "class A:\n    def b(self):\n" + prose.replace("    ", "        ") + "        x = 1\n" * lines
+    found = long_functions(planted(tmp_path, {"receiver/a/b.py": text}))
+    assert found == ({"receiver/a/b.py:b"} if seen else set())
+
+
+def test_ring_of_modules_is_seen(tmp_path: Path) -> None:
+    files = {
+        "adapters/s3/a.py": "from adapters.s3 import b\n",
+        "adapters/s3/b.py": "from adapters.s3.c import x\n",
+        "adapters/s3/c.py": "import adapters.s3.a\n",
+        "adapters/s3/d.py": "import adapters.s3.a\n",
+    }
+    root = planted(tmp_path, files)
+    modules = {module_name(root, path): path for path in sources(root)}
+    assert module_rings(modules) == ["adapters.s3.a, adapters.s3.b, adapters.s3.c"]

@@ -1,0 +1,20 @@
+"""What tests of looks begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from receiver.domain.web import Look, LookTarget
+from tests.doubles.web_servers import Server, answer, saying
+
+GONE = saying(answer(404, b"not here"))
+
+
+def target(*servers: Server | str, url: str = "http://img.example/a.jpg", **more: Any) -> LookTarget:
+    at = tuple(s if isinstance(s, str) else s.at for s in servers)
+    scheme = url.partition(":")[0].lower()
+    return LookTarget(url=url, scheme=scheme, host="img.example", port=80, look_at=at, **more)
+
+
+def notes(looks: tuple[Look, ...]) -> list[str]:
+    return [look.note for look in looks]
