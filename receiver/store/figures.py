@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, exists, func, select
 
@@ -18,6 +18,7 @@ SOON_MICROS = 600_000_000
 """The longest pause between two tries: whatever is tried again is due within it."""
 _AT_ONCE = 20_000
 _TEST = "test"
+One = TypeVar("One")
 
 
 def first_id(micros: int) -> str:
@@ -27,8 +28,15 @@ def first_id(micros: int) -> str:
 
 
 class Figured(Part):
-    def told_since(self, since_at: int) -> tuple[Told, ...]:
+    def told_since(self, since_at: int) -> Iterator[Told]:
         """Events whose ids were made since then, in order; test notices are not counted."""
+        return _all(self._told_after, lambda one: one.event, first_id(since_at))
+
+    def sealed_since(self, since_at: int) -> Iterator[Sealed]:
+        """By the ledger's entries, whose ids are made when the seal is recorded; a seal's own is made hours before."""
+        return _all(self._sealed_after, lambda one: one.entry, first_id(since_at))
+
+    def _told_after(self, key: str) -> tuple[Told, ...]:
         row, notice = tables.event.c, tables.notice.c
         before = tables.event.alias()
         told_before = exists().where(
@@ -45,14 +53,14 @@ class Figured(Part):
                 (row.created_at - notice.created_at),
             )
             .join(tables.notice, notice.id == row.notice)
-            .where(row.id > first_id(since_at), notice.kind != _TEST)
+            .where(row.id > key, notice.kind != _TEST)
             .order_by(row.id)
             .limit(_AT_ONCE)
         )
         with self._db.read() as conn:
             return tuple(
                 Told(
-                    event=key,
+                    event=event,
                     issuer=issuer,
                     category=category,
                     adapter=adapter or "none",
@@ -60,24 +68,24 @@ class Figured(Part):
                     first=bool(first),
                     after_seconds=max(0, micros) / 1e6,
                 )
-                for key, issuer, category, adapter, status, first, micros in conn.execute(query)
+                for event, issuer, category, adapter, status, first, micros in conn.execute(query)
             )
 
-    def sealed_since(self, since_at: int) -> tuple[Sealed, ...]:
-        """By the ledger's entries, whose ids are made when the seal is recorded; a seal's own is made hours before."""
+    def _sealed_after(self, key: str) -> tuple[Sealed, ...]:
         note, seal, case = tables.entry.c, tables.seal.c, tables.case.c
         query = (
             select(note.id, case.adapter, func.coalesce(func.sum(seal.size_bytes), 0))
             .join(tables.case, case.id == note.subject)
             .outerjoin(tables.seal, and_(seal.case == note.subject, seal.created_at == note.at))
-            .where(note.id > first_id(since_at), note.kind == "evidence.sealed")
+            .where(note.id > key, note.kind == "evidence.sealed")
             .group_by(note.id, case.adapter)
             .order_by(note.id)
             .limit(_AT_ONCE)
         )
         with self._db.read() as conn:
             return tuple(
-                Sealed(entry=key, adapter=adapter, size_bytes=int(size)) for key, adapter, size in conn.execute(query)
+                Sealed(entry=entry, adapter=adapter, size_bytes=int(size))
+                for entry, adapter, size in conn.execute(query)
             )
 
     def standing(self) -> Mapping[str, float]:
@@ -104,6 +112,16 @@ class Figured(Part):
             if signed is not None:
                 found["ledger_checkpoint_age_seconds"] = max(0, now - signed) / 1e6
         return found
+
+
+def _all(read: Callable[[str], Sequence[One]], key_of: Callable[[One], str], key: str) -> Iterator[One]:
+    """Page after page, however much happened since somebody last asked."""
+    while True:
+        page = read(key)
+        yield from page
+        if len(page) < _AT_ONCE:
+            return
+        key = key_of(page[-1])
 
 
 def _adapter_of(item: Any) -> Any:

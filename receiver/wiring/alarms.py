@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from receiver.domain.clock import SystemClock
 from receiver.engine.alarms import Alarm, Alarms, clock_alarms, review_alarms, sweep_alarms
 from receiver.engine.sweeps import EVERY_SECONDS
 from receiver.store import SqlStore
-from receiver.wiring.parts import identity
+from receiver.wiring.parts import WiringError, identity
 from receiver.wiring.register import key_alarms
 
 LOW_BYTES = 1024**3
@@ -21,12 +22,12 @@ LOW_BYTES = 1024**3
 
 def build_alarms(config: Config, store: SqlStore, page: Callable[[str, str, str], None]) -> Alarms:
     """`page` takes kind, subject and words."""
-    begun_at = store.now()
+    begun_at, node = store.now(), identity("alarms", config).node
     sources = (
         partial(review_alarms, store),
         partial(sweep_alarms, store, sweep_names(config), begun_at),
-        partial(clock_alarms, store, SystemClock(), identity("alarms", config).node),
-        partial(space_alarms, config),
+        partial(clock_alarms, store, SystemClock(), node),
+        partial(space_alarms, config, node),
         partial(_of_keys, config, store),
     )
     return Alarms(store, sources, page)
@@ -38,7 +39,7 @@ def sweep_names(config: Config) -> tuple[str, ...]:
     return (*(name for name in EVERY_SECONDS if name not in ("keys", "alarms")), *fetched)
 
 
-def space_alarms(config: Config) -> Iterator[Alarm]:
+def space_alarms(config: Config, node: str) -> Iterator[Alarm]:
     """Before a full disk refuses notices, or leaves evidence unsealed."""
     places: dict[str, Path | None] = {
         "server.data_dir": config.server.data_dir,
@@ -51,10 +52,17 @@ def space_alarms(config: Config) -> Iterator[Alarm]:
         free_bytes = shutil.disk_usage(path).free
         if free_bytes < LOW_BYTES:
             words = f"only {free_bytes // 1024**2} MiB are left on its disk"
-            yield Alarm(kind="space.low", subject=setting, text=words)
+            # Each machine has its own disks.
+            yield Alarm(kind="space.low", subject=f"{node} {setting}", text=words)
 
 
 def _of_keys(config: Config, store: SqlStore) -> Iterator[Alarm]:
-    found = key_alarms(config, store)
-    if found:
-        yield Alarm(kind="key.alarm", subject="keys", text="; ".join(found))
+    try:
+        found = key_alarms(config, store)
+    except (WiringError, OSError) as error:
+        words = f"the issuers' keys cannot be read ({type(error).__name__}); `takedown-receiver check` says why"
+        yield Alarm(kind="key.alarm", subject="keys", text=words)
+        return
+    for words in found:
+        # Each calls for itself: an old one that somebody looked at must not hide a new one.
+        yield Alarm(kind="key.alarm", subject=f"keys {hashlib.sha256(words.encode()).hexdigest()[:12]}", text=words)

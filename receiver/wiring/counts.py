@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ class CountsFile:
     """One process's counts. Open it after the fork. Raises OSError where the folder cannot be used."""
 
     def __init__(self, data_dir: Path) -> None:
+        self._lock = threading.Lock()
         folder = _folder(data_dir)
         make_folder(folder, mode=0o750)
         with _locked(folder, fcntl.LOCK_EX):
@@ -42,11 +44,16 @@ class CountsFile:
 
     def add(self, name: str, labels: dict[str, str]) -> None:
         """Count one more. It is in the file when this returns, though not on the disk."""
-        self._counts[name, tuple(sorted(labels.items()))] += 1
-        self._write()
+        with self._lock:
+            self._counts[name, tuple(sorted(labels.items()))] += 1
+            self._write()
 
     def close(self) -> None:
-        os.close(self._file)
+        """What a request that would not end counts later is lost: the descriptor may be another file's by then."""
+        with self._lock:
+            file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def _write(self) -> None:
         body = json.dumps([[name, labels, value] for (name, labels), value in self._counts.items()]).encode()

@@ -32,11 +32,12 @@ class WiringError(ReceiverError):
     """Something the settings name cannot be used; the words say which setting."""
 
 
-def build_store(config: Config, *, create: bool = False) -> SqlStore:
+def build_store(config: Config, *, create: bool = False, make_folders: bool = True) -> SqlStore:
     """Open the database. Raises the store's errors, which say what to do."""
     data_dir = config.server.data_dir
-    make_folder(data_dir, mode=0o750)
-    if config.database.sqlite_path is not None:
+    if make_folders:
+        make_folder(data_dir, mode=0o750)
+    if make_folders and config.database.sqlite_path is not None:
         make_folder(config.database.sqlite_path.parent, mode=0o750)
     key = load_data_key(config.keys.data_key_file)
     return open_store(config.database.full_url(), data_key=key, data_dir=data_dir, create=create)

@@ -69,7 +69,7 @@ def test_figures_are_asked_on_both(store: SqlStore) -> None:
     store.commit([Outcome(pages=(Page(kind="ledger.copy", subject="s", text="t"),))])
     found = store.standing()
     assert (found["processes_alive{web}"], found["pages_open{ledger.copy}"], found["ledger_entries"]) == (1, 1, 0)
-    assert (store.told_since(0), store.sealed_since(0), store.waiting_in_review()) == ((), (), {})
+    assert (list(store.told_since(0)), list(store.sealed_since(0)), store.waiting_in_review()) == ([], [], {})
     ((subject, (last_at, is_open)),) = store.last_paged("ledger.copy").items()
     assert (subject, is_open, last_at > 0) == ("s", True, True)
     assert store.acknowledge_page(store.open_pages(1)[0].id, "ann")

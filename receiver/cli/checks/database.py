@@ -36,7 +36,7 @@ def ask_database(config: Config) -> Iterator[Finding]:
         return
     began = time.monotonic()
     try:
-        store = build_store(config)
+        store = build_store(config, make_folders=False)
     except SchemaError as error:
         yield fail("D02", "database", str(error))
         return
@@ -122,7 +122,7 @@ def ask_processes(config: Config) -> Iterator[Finding]:
     if path is not None and not path.exists():
         return
     try:
-        store = build_store(config)
+        store = build_store(config, make_folders=False)
     except (ReceiverError, OSError):
         return
     try:

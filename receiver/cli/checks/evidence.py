@@ -92,7 +92,7 @@ def _standing(config: Config) -> tuple[StoredCheckpoint | None, int, int]:
     if path is not None and not path.exists():
         return None, 0, 0
     try:
-        store = build_store(config)
+        store = build_store(config, make_folders=False)
     except (ReceiverError, OSError):
         return None, 0, 0
     try:

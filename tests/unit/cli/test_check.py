@@ -110,7 +110,7 @@ def test_a_file_that_is_no_toml_ends_it(database: Typed) -> None:
 def test_a_part_that_breaks_hides_no_other(database: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(config: Config) -> Iterable[Finding]:
         yield ok("R01", "routes", "first")
-        raise OSError(f"https://a.example/{config.source}")
+        raise LookupError(f"https://a.example/{config.source}")
 
     parts = [Part(name="broken", ask=broken, needs=frozenset()), *PARTS]
     monkeypatch.setattr("receiver.cli.check.PARTS", parts)

@@ -28,7 +28,7 @@ from tests.unit.cli.conftest import Typed
 
 
 def test_tables_of_another_program_are_told(database_config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_config: Config) -> object:
+    def refused(_config: Config, **_how: bool) -> object:
         raise SchemaError("the database has tables of version 9")
 
     monkeypatch.setattr("receiver.cli.checks.database.build_store", refused)
@@ -180,3 +180,13 @@ def test_agent_socket_is_asked(typed: Typed) -> None:
         finally:
             stop.set()
             thread.join(30)
+
+
+def test_missing_folder_stays_missing(database_config: Config) -> None:
+    """Made by whoever types this, it would be theirs and not the processes'."""
+    gone = database_config.server.data_dir.parent / "not-there"
+    server = database_config.server.model_copy(update={"data_dir": gone})
+    url = database_config.database.model_copy(update={"url": "postgresql+psycopg://u@127.0.0.1:1/none"})
+    found = list(db_checks.ask_database(database_config.model_copy(update={"server": server, "database": url})))
+    assert {"D01", "D05"} <= {one.id for one in found}
+    assert not gone.exists()

@@ -119,3 +119,15 @@ def test_every_metric_has_a_row_in_the_document() -> None:
     rows = re.findall(r"^\| `(takedown_\w+)", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     names = {f"takedown_{name}" for name in GAUGES} | {f"takedown_{name}_total" for name in COUNTERS}
     assert set(rows) == names | {f"takedown_{TIME_TO_DISABLED}"}
+
+
+def test_more_than_one_answer_holds_is_counted(
+    world: World, figures: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.store.figures._AT_ONCE", 3)
+    figures.text()
+    for name in range(5):
+        world.notify(world.put(f"/{name}.txt", b"noise %d" % name))
+    world.run()
+    assert sample(figures, "takedown_items_told_total", issuer="iwf", status="disabled") == 5
+    assert sample(figures, "takedown_seals_total", adapter="www") == 5

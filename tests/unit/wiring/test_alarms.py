@@ -48,26 +48,47 @@ def test_little_space_calls_for_each_place(config: Config, store: SqlStore, monk
     os.makedirs(config.vault.path)
     usage = types.SimpleNamespace(free=LOW_BYTES - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
-    found = list(space_alarms(config))
+    found = list(space_alarms(config, "one"))
     assert [(alarm.kind, alarm.subject) for alarm in found] == [
-        ("space.low", "server.data_dir"),
-        ("space.low", "vault.path"),
+        ("space.low", "one server.data_dir"),
+        ("space.low", "one vault.path"),
     ]
     usage.free = LOW_BYTES
-    assert list(space_alarms(config)) == []
+    assert list(space_alarms(config, "one")) == []
 
 
 def test_a_changed_key_calls_once(config: Config, store: SqlStore) -> None:
     calls: list[tuple[str, str]] = []
     alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
     alarms()
-    assert ("key.alarm", "keys") not in calls
+    assert not any(kind == "key.alarm" for kind, _ in calls)
     fetched = config.server.data_dir / "key-directories"
     fetched.mkdir()
     known = json.loads((config.folder / "issuers" / "iwf.json").read_text())
     (fetched / "ncm.jwks.json").write_text(json.dumps(known))  # another issuer publishes keys that are not its own
     alarms()
-    assert calls.count(("key.alarm", "keys")) == 1
+    found = [call for call in calls if call[0] == "key.alarm"]
+    assert found
+    assert len(found) == len(set(found))
+
+
+def test_unreadable_keys_call_a_person(config: Config, store: SqlStore) -> None:
+    calls: list[tuple[str, str]] = []
+    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
+    (config.folder / "issuers" / "iwf.json").write_text("{")
+    alarms()
+    assert ("key.alarm", "keys") in calls
+
+
+def test_each_key_alarm_calls_for_itself(config: Config, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, str]] = []
+    found = ["an old trifle"]
+    monkeypatch.setattr("receiver.wiring.alarms.key_alarms", lambda _config, _store: tuple(found))
+    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
+    alarms()
+    found.append("another issuer's key was taken over")
+    alarms()
+    assert len({call for call in calls if call[0] == "key.alarm"}) == 2
 
 
 def test_every_sweep_is_watched(config: Config) -> None:

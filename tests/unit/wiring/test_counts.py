@@ -65,6 +65,18 @@ def test_a_half_written_file_counts_nothing(tmp_path: Path) -> None:
     file.close()
 
 
+def test_late_count_touches_no_other_file(tmp_path: Path) -> None:
+    """The descriptor's number is given to whatever is opened next."""
+    file = CountsFile(tmp_path)
+    file.close()
+    other = tmp_path / "other"
+    with other.open("wb") as stream:
+        stream.write(b"something else")
+        stream.flush()
+        file.add("requests_taken", TAKEN)
+    assert other.read_bytes() == b"something else"
+
+
 def test_a_full_disk_costs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CountsFile(tmp_path)
 
