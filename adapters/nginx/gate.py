@@ -19,7 +19,7 @@ from adapters.nginx.denials import Denials
 from adapters.nginx.files import read_or_empty
 from adapters.nginx.map_files import MapFiles, digest
 from adapters.nginx.reload import Reloader
-from adapters.nginx.rules import MAX_TOKEN_BYTES, Rule, is_too_long, rules_for, spelled_regex
+from adapters.nginx.rules import MAX_TOKEN_BYTES, Rule, is_refused_decoded, is_too_long, rules_for, spelled_regex
 from adapters.nginx.switch import Switch, first_state, names_of
 
 STATUSES = (404, 410, 451)
@@ -58,8 +58,8 @@ class NginxGate(GateAdapter):
         self._denials = Denials(map_file + ".sqlite", lambda: first_state(map_file))
         self._reloader = Reloader(reload_command, test_command, pid_file, generation_url)
         self._switch = Switch(map_file, self._files, self._denials, self._reloader)
-        # A book that cannot be read is told by every act; whatever else this process serves works meanwhile.
-        with contextlib.suppress(AdapterError):
+        # What fails here is tried again, and told, by every act; whatever else this process serves works meanwhile.
+        with contextlib.suppress(AdapterError, OSError):
             self._switch.mend()
 
     def __repr__(self) -> str:
@@ -111,8 +111,11 @@ class NginxGate(GateAdapter):
         residual = []
         if any(is_too_long(rule) for rule in rules):
             residual.append(f"URLs of more than {MAX_TOKEN_BYTES} bytes are not refused at this gate")
-        if any(rule.query and len(spelled_regex(rule)) > MAX_TOKEN_BYTES for rule in rules):
+        unspelled = [rule for rule in rules if rule.query and len(spelled_regex(rule)) > MAX_TOKEN_BYTES]
+        if any(map(is_refused_decoded, unspelled)):
             residual.append("a very long query is refused as written and decoded, not in every spelling")
+        if not all(map(is_refused_decoded, unspelled)):
+            residual.append("a very long query is refused only as written, not in every spelling")
         if not self._reloader.sees_effect:
             residual.append("nginx was told to reload; nobody saw when it did")
         return tuple(residual)

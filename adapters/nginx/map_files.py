@@ -78,6 +78,19 @@ class MapFiles:
         body = read_or_empty(os.path.join(self._folder, name))
         return bool(body) and name == _rename(name, body)
 
+    def are_lost(self, text: bytes) -> bool:
+        """Whether a file is gone that nginx would look for with this map file."""
+        there, groups = self.names(), self._included(text)
+        if groups - there:
+            return True
+        return any(self._included(read_or_empty(os.path.join(self._folder, name))) - there for name in groups)
+
+    def _included(self, text: bytes) -> set[str]:
+        after = b'";'
+        before = include(os.path.join(self._folder, "")).removesuffix(after)
+        lines = (line for line in text.split(b"\n") if line.startswith(before) and line.endswith(after))
+        return {os.fsdecode(line[len(before) : -len(after)]) for line in lines}
+
     def names(self) -> set[str]:
         with contextlib.suppress(FileNotFoundError):
             return set(os.listdir(self._folder))

@@ -23,6 +23,8 @@ MAX_TOKEN_BYTES = 3900
 HOST = re.compile(r"[a-z0-9._\-]{1,255}|\[[0-9a-f:.]{2,45}\]")
 ANY_CASE = "*"
 HEADER = b"# Written by the takedown agent."
+CODED = b"map $args $takedown_coded"
+"""Only such a query is held against the spellings; many dollar signs have no line as they are."""
 KINDS = ("file", "page", "queried", "spelling")
 """The maps that grow: stored files with any query, pages with exactly this one, and what finds a query's spellings."""
 
@@ -70,12 +72,23 @@ def resolved_path(path: bytes) -> bytes:
 
 def is_too_long(rule: Rule) -> bool:
     """Whether nginx could not read a line with this URL in it."""
-    longest = max([rule.query, literal_query(rule.query)], key=len)
-    return len(_value(_key(rule.host, longest, rule.path))) > MAX_TOKEN_BYTES
+    return not _fits(_key(rule.host, rule.query, rule.path))
 
 
 def literal_query(query: bytes) -> bytes:
     return unquote_to_bytes(query)
+
+
+def is_refused_decoded(rule: Rule) -> bool:
+    """Whether the query gets a line of its own as decoded: where that fits, and cannot be taken for another page's."""
+    # A blank in the query would end it: `/p?%20/x` has the key of `/x%20/p`. No request has one there.
+    literal = literal_query(rule.query)
+    return b" " not in literal and _fits(_key(rule.host, literal, rule.path))
+
+
+def _fits(key: bytes) -> bool:
+    """As nginx reads it: each dollar sign takes the place of many bytes."""
+    return len(_value(key)) <= MAX_TOKEN_BYTES
 
 
 def spelled_regex(rule: Rule) -> bytes:
@@ -127,7 +140,8 @@ def lines_of(rule: Rule) -> tuple[Line, ...]:
     """What this rule puts into which map. Rules that mean the same have the same lines."""
     if rule.any_query:
         return (("file", _key(rule.host, None, rule.path)),)
-    spelled = dict.fromkeys((rule.query, literal_query(rule.query)))
+    literal = (literal_query(rule.query),) if is_refused_decoded(rule) else ()
+    spelled = dict.fromkeys((rule.query, *literal))
     lines: list[Line] = [("page", _key(rule.host, args, rule.path)) for args in spelled]
     if rule.query:
         lines.append(("queried", _key(rule.host, None, rule.path).lower()))
@@ -155,7 +169,7 @@ def head(generation: str, within: Mapping[str, Sequence[bytes]]) -> bytes:
             *_exact(b"file", b"$host $uri", within.get("file", ())),
             *_exact(b"page", b"$host $args $uri", within.get("page", ())),
             b'map "$host $uri" $takedown_queried {', b"default 0;", *within.get("queried", ()), b"}",
-            b'map $args $takedown_coded { default 0; "~[%+]" 1; }',
+            CODED + b' { default 0; "~[%+$]" 1; }',
             b'map "$host $args $uri" $takedown_spelling {', b"default 0;", *within.get("spelling", ()), b"}",
             b'map "$takedown_queried$takedown_coded" $takedown_spelled { default 0; 11 $takedown_spelling; }',
             b'map "$takedown_file_denied$takedown_page_denied$takedown_spelled" $takedown_deny { default 1; 000 0; }',
@@ -176,7 +190,8 @@ def map_lines(kind: str, keys: Iterable[bytes]) -> list[bytes]:
     if kind == "queried":
         return [_word(key) + b" 1;" for key in sorted(set(keys))]
     by_case: dict[bytes, list[bytes]] = {}
-    for key in sorted(set(keys)):
+    # One line that nginx cannot read would take all others with it; a book from before may still hold one.
+    for key in sorted({key for key in keys if _fits(key)}):
         by_case.setdefault(key.lower(), []).append(key)
     any_case = _word(ANY_CASE.encode("ascii"))
     return [

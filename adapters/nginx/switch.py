@@ -15,7 +15,7 @@ from adapters.nginx.map_files import MapFiles, Tree, digest
 from adapters.nginx.operations import Batch, Change, View
 from adapters.nginx.places import Node, group_of
 from adapters.nginx.reload import Reloader
-from adapters.nginx.rules import HEADER, head
+from adapters.nginx.rules import CODED, HEADER, head
 
 OLD_BOOK, CARRIED_OVER = ".json", ".json.carried-over"
 
@@ -39,12 +39,19 @@ class Switch:
     def __init__(self, map_file: str, files: MapFiles, denials: Denials, reloader: Reloader) -> None:
         self._map_file, self._files, self._denials, self._reloader = map_file, files, denials, reloader
         self._turn = threading.Lock()
+        self._is_mended = False
         self.target = ""
         """Digest of the map file that is on its way to nginx."""
 
     def bring(self, op_id: str, *, present: bool) -> None:
         """Return once nginx knows what the book says of this operation, and of all that came before."""
-        with self._turn, locked(self._map_file + ".lock"):
+        with self._turn:
+            if not self._is_mended:
+                self.mend()
+            self._bring(op_id, present=present)
+
+    def _bring(self, op_id: str, *, present: bool) -> None:
+        with locked(self._map_file + ".lock"):
             before = read_or_empty(self._map_file)
             # The number of a generation matters to an nginx that runs, and none outlives a power cut.
             with self._denials.noting() as change:
@@ -57,7 +64,8 @@ class Switch:
                 if step.text != before:
                     self._make_live(step, before)
                 with self._denials.changing() as change:
-                    change.forget_dropped(step.dropped)
+                    # Where nothing was new the files are still there, and the next switch removes them.
+                    change.forget_dropped(step.dropped if step.text != before else ())
                     change.settle(step.batch, step.tree.nodes, digest(step.text))
             finally:
                 self.target = ""
@@ -114,20 +122,24 @@ class Switch:
             with self._denials.changing() as change:
                 names = self._files.names()
                 places = self._places_above_lost(change, lambda name: name not in names)
-                is_there = os.path.exists(self._map_file)
-                if not is_there and change.marks().whole:
-                    places |= change.every_node()
-                if places or not is_there:
-                    self._write_again(change, places, is_there=is_there)
+                # The process may have ended in mid-switch: then the map file names what the book does not know yet.
+                is_whole = os.path.exists(self._map_file) and not self._files.are_lost(read_or_empty(self._map_file))
+                if not is_whole:
+                    batch = change.pending()
+                    places |= change.nodes_of_ops((*batch.arriving, *batch.leaving))
+                    places |= change.every_node() if change.marks().whole else set()
+                if places or not is_whole:
+                    self._write_again(change, places, is_whole=is_whole)
             if os.path.exists(self._map_file + OLD_BOOK):
                 os.rename(self._map_file + OLD_BOOK, self._map_file + CARRIED_OVER)
                 sync_folder(os.path.dirname(self._map_file))
             self._sweep()
+        self._is_mended = True
 
-    def _write_again(self, change: Change, places: Iterable[Node], *, is_there: bool) -> None:
+    def _write_again(self, change: Change, places: Iterable[Node], *, is_whole: bool) -> None:
         tree = self._files.tree(change, places)
         self._files.write(tree.files)
-        if tree.nodes or not is_there:
+        if tree.nodes or not is_whole:
             write_durably(self._map_file, self._files.head(tree.groups, change.marks().generation))
             change.put_nodes(tree.nodes)
 
@@ -156,11 +168,18 @@ def names_of(view: View, op_id: str) -> Optional[list[str]]:
 
 def first_state(map_file: str) -> State:
     """What a new book begins with: the one in the first form, or nothing."""
-    if not os.path.exists(map_file + OLD_BOOK) and _denies(read_or_empty(map_file)):
-        raise AdapterError("the gate's book is gone, while its map file denies URLs; restore it from a backup")
+    text = read_or_empty(map_file)
+    # Without a map file of ours, what stands in the folder is all that is left of what was denied.
+    left = bool(MapFiles(map_file).names()) and not text.startswith(HEADER)
+    if not read_or_empty(map_file + OLD_BOOK) and (left or _denies(text)):
+        raise AdapterError("the gate's book is gone, while its map files deny URLs; restore it from a backup")
     return Book(map_file + OLD_BOOK).load()
 
 
 def _denies(text: bytes) -> bool:
-    """All but the generation is compared."""
-    return text.startswith(HEADER) and text.split(b"\n")[2:] != head("", {}).split(b"\n")[2:]
+    return text.startswith(HEADER) and _telling(text) != _telling(head("", {}))
+
+
+def _telling(text: bytes) -> list[bytes]:
+    """All but the generation, and a line that was another before."""
+    return [line for line in text.split(b"\n")[2:] if not line.startswith(CODED)]

@@ -40,6 +40,14 @@ def folder_files(folder: Path) -> set[str]:
     return set(os.listdir(folder / "deny.conf.d"))
 
 
+def in_one_place(count: int) -> list[bytes]:
+    """Paths that share one place of the maps."""
+    paths = (b"/%d.jpg" % number for number in itertools.count())
+    first = node_of("file", HOST.encode() + b" /0.jpg")
+    found = (path for path in paths if node_of("file", HOST.encode() + b" " + path) == first)
+    return list(itertools.islice(found, count))
+
+
 # --- a book in the first form
 
 
@@ -210,14 +218,22 @@ def test_files_keep_the_maps_mode(tmp_path: Path) -> None:
     assert (tmp_path / "deny.conf.sqlite").stat().st_mode & 0o777 == 0o600
 
 
+def test_line_twice_leaves_no_files(tmp_path: Path) -> None:
+    """A second operation for the same URL changes no file, and the past is still removed."""
+    asked = gate(tmp_path)
+    for number, path in enumerate(in_one_place(3)):
+        asked.deny([target(path)], f"op-{number}")
+        asked.deny([target(path)], f"again-{number}")
+    with asked._denials.reading() as view:
+        assert folder_files(tmp_path) == view.dropped().union(view.all_names().values())
+
+
 # --- many
 
 
 def test_one_place_holds_many_keys(tmp_path: Path) -> None:
     """Places are few; what shares one is neither lost nor let up with its neighbour."""
-    paths = (b"/%d.jpg" % number for number in itertools.count())
-    first = node_of("file", HOST.encode() + b" /0.jpg")
-    same = list(itertools.islice((path for path in paths if node_of("file", HOST.encode() + b" " + path) == first), 3))
+    same = in_one_place(3)
     asked = gate(tmp_path)
     for number, path in enumerate(same):
         asked.deny([target(path)], f"op-{number}")

@@ -142,6 +142,46 @@ def test_death_while_mending_is_mended(quick: Path) -> None:
     assert each_point(quick, lost, run) > 8
 
 
+@pytest.mark.parametrize("prepare", [with_two, with_old_book], ids=["new form", "old form"])
+def test_files_lost_in_mid_switch_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Path], None]
+) -> None:
+    """The map file names files that the book does not know yet; without them nginx does not start."""
+
+    def die(*_: object) -> None:
+        raise Died
+
+    prepare(tmp_path)
+    dying = gate(tmp_path)
+    monkeypatch.setattr(dying._reloader, "reload", die)
+    with pytest.raises(Died):
+        deny_one(dying)
+    for file in (tmp_path / "deny.conf.d").iterdir():
+        file.unlink()
+    again = gate(tmp_path)
+    assert denied_in(tmp_path / "deny.conf") == THREE
+    deny_one(again)
+    assert all(again.state(receipt(one)) is GateStatus.DENYING for one in (1, 2, 3))
+
+
+def test_full_disk_at_start_is_no_end(quick: Path) -> None:
+    """One process serves all adapters; what was lost is made once there is room."""
+
+    def lost(folder: Path) -> None:
+        with_two(folder)
+        for file in (folder / "deny.conf.d").iterdir():
+            file.unlink()
+
+    def run(folder: Path, steps: int) -> bool:
+        with failing_after(steps, lambda: OSError(errno.ENOSPC, "planted"), for_ever=True) as left:
+            asked = gate(folder)
+        deny_one(asked)
+        assert denied_in(folder / "deny.conf") == THREE
+        return left[0] >= 0
+
+    assert each_point(quick, lost, run) > 8
+
+
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 def test_full_disk_is_told_and_forgotten(quick: Path, for_ever: bool) -> None:
     def run(folder: Path, steps: int) -> bool:
