@@ -18,7 +18,7 @@ from adapters.contract import (
 )
 from adapters.filesystem import facts, syscalls
 from adapters.filesystem.closing import close, freeze, is_closed, open_again, standing
-from adapters.filesystem.record import Held, Operation, Record, note_inode, note_name, operation
+from adapters.filesystem.record import Held, Operation, Record, forget_inode, note_inode, note_name, operation
 from adapters.filesystem.sharing import alone, as_it_was, sharers
 from adapters.filesystem.store import OTHER_MOUNT, Directories, folders_above, take
 from adapters.filesystem.telling import Rest, doors_of, residual_of
@@ -70,6 +70,7 @@ def receipt_of(record: Record) -> BlockReceipt:
 
 
 def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation) -> Record:
+    inode = 0
     try:
         try:
             place = resolve(where.root_fd, where.root, ref)
@@ -78,6 +79,7 @@ def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation
                 fd = open_file(parent_fd, place.name)
             with opened(fd):
                 found = os.fstat(fd)
+                inode = found.st_ino
                 with alone(where.quarantine_fd, found.st_ino, found.st_nlink):
                     return _intend(where, op, (ref, place), observation, fd)
         except (NotPlain, OutOfScope) as exc:
@@ -86,6 +88,7 @@ def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation
             raise Changed("something else stands there than what was observed; look again") from exc
     except BaseException:
         op.forget()
+        forget_inode(where.quarantine_fd, inode, op.op_id)
         raise
 
 
@@ -106,7 +109,7 @@ def _intend(
         state="intent",
         device=found.st_dev,
         inode=found.st_ino,
-        attributes=as_it_was(sharers(where.quarantine_fd, op.op_id, fd, doors), fd, found),
+        attributes=as_it_was(where.root_fd, sharers(where.quarantine_fd, op.op_id, fd, doors), fd, found),
         links=[{"at": at, "to": to} for at, to in place.links],
         names=[_held(where, place.path, int(MAIN))],
     )
@@ -178,6 +181,8 @@ def _finish(where: Directories, op: Operation, record: Record, observation: Obse
     with alone(where.quarantine_fd, record.inode, record.attributes["nlink"]):
         _take_all(where, op, record)
         with opened(open_file(op.fd, MAIN)) as fd:
+            # First: a block by such a name, after a crash here, must know that the flag is ours.
+            _note_further(where, record, os.fstat(fd).st_nlink)
             syscalls.change_flags(fd, add=syscalls.IMMUTABLE)  # from here on a file of one name gets no other
             links = os.fstat(fd).st_nlink
     with opened(open_file(op.fd, MAIN)) as fd, alone(where.quarantine_fd, record.inode, links):
@@ -258,6 +263,7 @@ def _take_all(where: Directories, op: Operation, record: Record) -> None:
                 continue
             if not kept:
                 op.forget()
+                forget_inode(where.quarantine_fd, record.inode, op.op_id)
             if isinstance(exc, NotPlain):
                 raise Changed("something else stands there than what was observed; look again") from exc
             raise

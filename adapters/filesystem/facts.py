@@ -60,6 +60,11 @@ def born_as(path_fd: int, attributes: dict[str, Any]) -> bool:
     return known is None or born is None or known == str(born)
 
 
+def surely_born_as(path_fd: int, attributes: dict[str, Any]) -> bool:
+    """False also where the filesystem keeps no birth times: there a number alone says little once its file is gone."""
+    return attributes.get("btime_ns") is not None and attributes["btime_ns"] == str(syscalls.birth_ns(path_fd))
+
+
 def require_plain(found: os.stat_result) -> None:
     """Raise NotPlain for a pipe, a device, a socket or a folder."""
     if not stat.S_ISREG(found.st_mode):

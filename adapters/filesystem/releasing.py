@@ -22,9 +22,9 @@ from adapters.filesystem import facts, syscalls
 from adapters.filesystem.closing import all_ours, close, freeze, open_again, standing
 from adapters.filesystem.dressing import restore_owner, restore_times_and_flags
 from adapters.filesystem.record import Held, Operation, Record, forget_inode, operation
-from adapters.filesystem.sharing import alone, closers, links_of, must_stay_frozen, sharers
+from adapters.filesystem.sharing import alone, closers, freeze_elsewhere, links_of, must_stay_frozen, sharers
 from adapters.filesystem.store import GUARDED, Directories, settle_folder, take, unguarded
-from adapters.filesystem.walk import in_scope, open_file, open_folder, open_parent, opened
+from adapters.filesystem.walk import NotPlain, in_scope, open_file, open_folder, open_parent, opened
 
 TAKEN = "something new stands where the file was; move it away first, nothing is ever overwritten"
 MOUNTED = "another disk is mounted where the file was; take it away first"
@@ -33,6 +33,9 @@ REMADE = "a folder the customer had deleted was made again"
 STAYS_CLOSED = "another block closed the same file, and nobody can read it while that one stands"
 OPENED = "another block had closed the same file; its other names can be read again"
 STAYS_FROZEN = "another block holds the same file, and nobody can write to it while that one stands"
+
+
+GONE_SINCE = "the file had come back, and was deleted or moved since; its times and flags may differ from before"
 
 
 def load(op: Optional[Operation], ref: Ref) -> tuple[Operation, Record]:
@@ -78,7 +81,12 @@ def _put_back(where: Directories, op: Operation, record: Record) -> None:
 
 
 def _return_all(where: Directories, op: Operation, record: Record, waiting: list[Held]) -> None:
-    with opened(_open_held(where, op, record)) as fd:
+    held_fd = _open_held(where, op, record)
+    if held_fd is None:
+        freeze_elsewhere(where.quarantine_fd, record)
+        record.losses.append(GONE_SINCE)
+        return
+    with opened(held_fd) as fd:
         if record.state != "unblocking":
             record.state = "unblocking"
             op.save(record)
@@ -106,17 +114,26 @@ def _stays_closed(record: Record, closed_by: list[Record]) -> bool:
     return stays
 
 
-def _open_held(where: Directories, op: Operation, record: Record) -> int:
-    """The file, in quarantine or, after a crash, already back in its place."""
+def _open_held(where: Directories, op: Operation, record: Record) -> Optional[int]:
+    """The file, in quarantine or, after a crash, already back in its place; None where it has left that place since."""
     for held in record.names:
         if op.holds(record, held):
             return open_file(op.fd, os.fsencode(held.slot))
+    unsure = record.state != "unblocking"
     for held in record.names:
-        with contextlib.suppress(NotFound, Changed, Denied), opened(open_parent(where.root_fd, held.path)) as parent_fd:
-            fd = open_file(parent_fd, os.path.basename(held.path))
+        try:
+            with opened(open_parent(where.root_fd, held.path)) as parent_fd:
+                fd = open_file(parent_fd, os.path.basename(held.path))
+        except Denied:
+            unsure = True
+        except (NotFound, Changed, NotPlain):
+            continue
+        else:
             if record.is_inode(os.fstat(fd)):
                 return fd
             os.close(fd)
+    if not unsure:
+        return None
     raise NotFound("the held bytes are gone from the quarantine directory")
 
 

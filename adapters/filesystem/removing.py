@@ -1,9 +1,11 @@
 """Out of quarantine for good: what a checked seal covers is deleted."""
 from __future__ import annotations
 
+import contextlib
 import os
 
 from adapters.contract import (
+    AdapterError,
     BlockReceipt,
     Changed,
     Denied,
@@ -18,9 +20,9 @@ from adapters.contract import (
 from adapters.filesystem import facts, syscalls
 from adapters.filesystem.record import Operation, Record, forget_inode, operation
 from adapters.filesystem.releasing import load, still_pinned
-from adapters.filesystem.sharing import alone, held_by, links_of, sharers
+from adapters.filesystem.sharing import alone, freeze_elsewhere, held_by, links_of, sharers
 from adapters.filesystem.store import GUARDED, Directories
-from adapters.filesystem.walk import open_file, opened
+from adapters.filesystem.walk import OtherNames, open_file, open_parent, opened
 
 
 def remove(where: Directories, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
@@ -37,7 +39,7 @@ def remove(where: Directories, ref: Ref, proof: SealProof, receipt: BlockReceipt
                 _check_sealed(op, record, proof)
                 record.state, record.remove_op_id = "removing", op_id
                 op.save(record)
-            outcome = _delete(op, record)
+            outcome = _delete(where, op, record)
             record.state, record.outcome = "removed", to_json(outcome)
             op.save(record)
         if not record.closed:  # else names of it stand, and must stay closed whatever other blocks do
@@ -53,9 +55,10 @@ def _check_sealed(op: Operation, record: Record, proof: SealProof) -> None:
         raise Changed("the held bytes are not those that were sealed; seal them again")
 
 
-def _delete(op: Operation, record: Record) -> RemoveReceipt:
+def _delete(where: Directories, op: Operation, record: Record) -> RemoveReceipt:
     waiting = [held for held in record.names if op.holds(record, held)]
     if not waiting:
+        _guard_again(where, record)
         return from_json(RemoveReceipt, record.outcome) if record.outcome else RemoveReceipt(outcome="removed")
     with opened(open_file(op.fd, os.fsencode(waiting[0].slot))) as fd:
         now = os.fstat(fd)
@@ -76,7 +79,34 @@ def _delete(op: Operation, record: Record) -> RemoveReceipt:
         elif elsewhere > 0:
             # Somebody else's name for the same bytes lives on, so they get the file back as it was.
             syscalls.change_flags(fd, add=(record.attributes["flags"] or 0) & GUARDED)
+        if held_too > 0 or elsewhere > 0:
+            syscalls.sync(fd)
     return outcome
+
+
+def _guard_again(where: Directories, record: Record) -> None:
+    """A crash may have come after the last name went, and before what stays of the file had its flags again."""
+    if freeze_elsewhere(where.quarantine_fd, record) or record.outcome.get("outcome") != "unreachable_retained":
+        return
+    flags = syscalls.IMMUTABLE if record.closed else (record.attributes["flags"] or 0) & GUARDED
+    if not flags:
+        return
+    meant = os.stat_result((0, record.inode, os.fstat(where.quarantine_fd).st_dev, *[0] * 7))
+    for other in OtherNames().find(where.root_fd, record.ref, meant, 1):
+        with contextlib.ExitStack() as fds, contextlib.suppress(AdapterError):
+            parent_fd = fds.enter_context(opened(open_parent(where.root_fd, other.locator)))
+            fd = fds.enter_context(opened(open_file(parent_fd, os.path.basename(other.locator))))
+            if _is_the_rest(record, fd):
+                syscalls.change_flags(fd, add=flags)
+                syscalls.sync(fd)
+
+
+def _is_the_rest(record: Record, fd: int) -> bool:
+    """Whether it is still our file, and not another one that was given its number."""
+    found = os.fstat(fd)
+    if not record.is_inode(found) or not facts.born_as(fd, record.attributes):
+        return False
+    return facts.closed_to_all(found) if record.closed else facts.surely_born_as(fd, record.attributes)
 
 
 def _outcome(elsewhere: int, held_too: int, *, closed: bool) -> RemoveReceipt:

@@ -17,7 +17,7 @@ from typing import Any, Optional
 from adapters.contract import AdapterError, Retryable
 from adapters.filesystem import facts, syscalls
 from adapters.filesystem.record import INODES, MAX_LOCK_TRIES, Operation, Record, operations_on, operations_on_inode
-from adapters.filesystem.walk import opened
+from adapters.filesystem.walk import open_file, open_parent, opened
 
 WAIT_SECONDS = 10.0
 TRY_EVERY_SECONDS = 0.02
@@ -115,6 +115,29 @@ def _peek(quarantine_fd: int, op_id: str, found: os.stat_result) -> Optional[Sha
     return None
 
 
+def freeze_elsewhere(quarantine_fd: int, record: Record) -> bool:
+    """Freeze again what other blocks hold of a file that a crash left without the flag. False where none holds any."""
+    for op_id in operations_on_inode(quarantine_fd, record.inode):
+        if op_id != record.op_id and _freeze_under(quarantine_fd, op_id, record):
+            return True
+    return False
+
+
+def _freeze_under(quarantine_fd: int, op_id: str, record: Record) -> bool:
+    with contextlib.ExitStack() as fds, contextlib.suppress(FileNotFoundError, AdapterError):
+        folder_fd = fds.enter_context(opened(syscalls.open_directory(os.fsencode(op_id), dir_fd=quarantine_fd)))
+        op = Operation(quarantine_fd, folder_fd, op_id)
+        other = op.load()
+        if other is None or other.inode != record.inode:
+            return False
+        for slot in (held.slot for held in other.names if op.holds(other, held)):
+            fd = fds.enter_context(opened(open_file(folder_fd, os.fsencode(slot))))
+            syscalls.change_flags(fd, add=syscalls.IMMUTABLE)
+            syscalls.sync(fd)
+            return True
+    return False
+
+
 def held_by(others: list[Sharer]) -> int:
     """How many names of the file lie in quarantine under other blocks."""
     return sum(other.held for other in others)
@@ -134,10 +157,10 @@ def _blocks(other: Sharer) -> bool:
     return other.held > 0 and other.record.state in ("intent", "blocked")
 
 
-def as_it_was(others: list[Sharer], fd: int, found: os.stat_result) -> dict[str, Any]:
+def as_it_was(root_fd: int, others: list[Sharer], fd: int, found: os.stat_result) -> dict[str, Any]:
     """What an undo must give back: the file as it is, but for what others that are not undone yet made of it."""
     now = facts.attributes_of(fd, found)
-    for earlier in (other.record for other in others if _dressed(other)):
+    for earlier in (other.record for other in others if _dressed(other) and _is_of(root_fd, other, fd)):
         now["flags"] = earlier.attributes["flags"]
         if earlier.closed or facts.closed_to_all(found):
             now.update({key: earlier.attributes[key] for key in DRESS})
@@ -147,3 +170,18 @@ def as_it_was(others: list[Sharer], fd: int, found: os.stat_result) -> dict[str,
 def _dressed(other: Sharer) -> bool:
     """A block whose names are gone was undone by hand."""
     return other.record.state in ("intent", "unblocking") or _blocks(other)
+
+
+def _is_of(root_fd: int, other: Sharer, fd: int) -> bool:
+    """Without birth times a record whose names are gone may be of an earlier file with the same number.
+
+    Then it counts only where the file stands at one of its own names, or a stranger's would get that one's owner.
+    """
+    if other.held or facts.surely_born_as(fd, other.record.attributes):
+        return True
+    for path in (held.path for held in other.record.names):
+        with contextlib.suppress(AdapterError), opened(open_parent(root_fd, path)) as parent_fd:
+            found = syscalls.stat_or_none(parent_fd, os.path.basename(path))
+            if found is not None and other.record.is_inode(found):
+                return True
+    return False
