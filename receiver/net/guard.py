@@ -149,7 +149,8 @@ _WAITING = threading.BoundedSemaphore(MAX_WAITING_LOOKUPS)
 
 def _in_time(resolver: Resolver, host: str, port: int, seconds: float) -> Sequence[str]:
     """The system's resolver cannot be interrupted, so it runs in a thread that is left behind when it is too slow."""
-    if not _WAITING.acquire(timeout=seconds):
+    waiting = _WAITING
+    if not waiting.acquire(timeout=seconds):
         raise SendError(SendFailure.DNS, "too many slow DNS look-ups at once; check this machine's resolver")
     answers: queue.SimpleQueue[Sequence[str] | OSError | UnicodeError] = queue.SimpleQueue()
 
@@ -159,7 +160,7 @@ def _in_time(resolver: Resolver, host: str, port: int, seconds: float) -> Sequen
         except (OSError, UnicodeError) as exc:
             answers.put(exc)
         finally:
-            _WAITING.release()
+            waiting.release()
 
     threading.Thread(target=run, name="dns", daemon=True).start()
     try:

@@ -116,6 +116,6 @@ def _asked_time(sock: BudgetSocket, host: str) -> dt.datetime | None:
 def _date(text: str) -> dt.datetime | None:
     try:
         found = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else None

@@ -87,9 +87,13 @@ class Caller:
         self._conninfo = conninfo
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
+        self._closed = False
 
     def call(self) -> None:
+        """Nothing once it is closed: a thread that ends late would open a connection that nobody closes."""
         with self._lock:
+            if self._closed:
+                return
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = psycopg.connect(**self._conninfo, autocommit=True)
@@ -101,6 +105,7 @@ class Caller:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._drop()
 
     def _drop(self) -> None:
@@ -125,8 +130,11 @@ class NotifyListener:
         if self._connection is None and not self._connect():
             self._closed.wait(min(timeout_seconds, _RECONNECT_SECONDS))
             return False
+        connection = self._connection
+        if connection is None:
+            return False  # closed this very moment
         try:
-            return self._hear(deadline)
+            return self._hear(connection, deadline)
         except psycopg.OperationalError:
             self._drop()
             self._closed.wait(max(0.0, min(deadline - time.monotonic(), _RECONNECT_SECONDS)))
@@ -137,18 +145,21 @@ class NotifyListener:
         self._closed.set()
         self._drop()
 
-    def _hear(self, deadline: float) -> bool:
-        assert self._connection is not None
+    def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
         left = max(0.0, deadline - time.monotonic())
-        heard = any(True for _ in self._connection.notifies(timeout=left, stop_after=1))
+        heard = any(True for _ in connection.notifies(timeout=left, stop_after=1))
         # What came together with it is the same call.
-        return heard or any(True for _ in self._connection.notifies(timeout=0))
+        return heard or any(True for _ in connection.notifies(timeout=0))
 
     def _connect(self) -> bool:
         try:
             self._connection = psycopg.connect(**{**self._conninfo, **_KEEPALIVE}, autocommit=True)
             self._connection.execute(f"LISTEN {CHANNEL}")
         except psycopg.OperationalError:
+            self._drop()
+            return False
+        if self._closed.is_set():
+            # Closed meanwhile, by whoever found nothing to close.
             self._drop()
             return False
         return True

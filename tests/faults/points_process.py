@@ -173,10 +173,15 @@ class Process:
         taken, deadline = 0, time.monotonic() + PATIENCE_SECONDS
         self.db.beat(self.worker)
         while taken < 500 and time.monotonic() < deadline:
-            classes = [one for lane in plan() for one in lane.classes if only in (None, one[0])]
-            waiting += [row for track, level in classes for row in self.db.claim(self.worker, track, level, 10)]
-            if not waiting and (only is not None or self._all_done()):
+            now, dues = self.db.due_by_class([one for lane in plan() for one in lane.classes if only in (None, one[0])])
+            due = [one for one, due_at in dues.items() if due_at <= now]
+            # As the worker does: a claim that is not worth it would be a point that comes and goes with the clock.
+            waiting += [row for track, level in due for row in self.db.claim(self.worker, track, level, 10)]
+            if not due or (only is not None and not waiting):
                 return taken
+            if not waiting:
+                # Rows that the dead one had locked are passed over until the server sees its end.
+                time.sleep(0.01)
             while waiting:
                 taken += 1
                 runner.run(waiting.pop(0))
@@ -191,14 +196,6 @@ class Process:
                 return lead
             assert time.monotonic() < deadline, "the dead process still leads"
             time.sleep(0.01)
-
-    def _all_done(self) -> bool:
-        """Rows that the dead one had locked are free once the server sees its end, and are passed over until then."""
-        _, dues = self.db.due_by_class([one for lane in plan() for one in lane.classes])
-        if all(due > to_micros(self.clock.now()) for due in dues.values()):
-            return True
-        time.sleep(0.01)
-        return False
 
     def number(self) -> None:
         """A round of the sequencer's thread, under its lead."""

@@ -64,7 +64,9 @@ def test_gate_growth_is_measured(options: Options) -> None:
     figure = gate_growth.measure(options)
     assert_whole(Measured(figures=[figure]), "P5")
     assert figure.beside_value is not None
-    assert figure.ratio == figure.value / figure.beside_value
+    # The median of pairs, so it is near the quotient of the two medians and not the same.
+    assert figure.ratio is not None
+    assert figure.reached == (figure.ratio <= gate_growth.WANTED)
 
 
 def test_every_goal_has_its_command() -> None:

@@ -117,3 +117,12 @@ def test_leader_that_asks_stays_leader(postgres_database: Database, monkeypatch:
     assert store.try_lead("sequencer") is None
     lead.release()
     store.close()
+
+
+def test_late_call_opens_no_connection(postgres_database: Database) -> None:
+    """A thread that ends after its store was closed; a connection nobody closes would be a warning here."""
+    store = postgres_database.open()
+    store._db.backend.call_wakers()
+    store.close()
+    store._db.backend.call_wakers()
+    assert store._db.backend._caller._connection is None  # type: ignore[attr-defined]  # PostgreSQL's alone

@@ -39,6 +39,7 @@ from receiver.ledger.checkpoint import Signer, Verifier
 from receiver.ledger.copies import parse_copy
 from receiver.ledger.errors import LedgerError
 from receiver.net.guard import address_class, parse_address
+from receiver.net.peek import _date as read_peer_date
 from receiver.outside.judge import judge
 from receiver.outside.judge import read_answer as read_look
 from receiver.report.letter import read_answer as read_callback_answer
@@ -222,6 +223,12 @@ DATES = (b"Sun, 22 Nov 2026 09:30:00 GMT", b"120", b"99 Jan 1 1:1:1 +99999999999
 def retry_after(data: bytes) -> None:
     given = {"Retry-After": data.decode("latin-1")}
     must(0 <= retry_after_seconds(given, now=NOW) <= MAX_RETRY_AFTER_SECONDS, "no time to wait")
+
+
+@harness("receiver/net/peek.py:_date", seeds=DATES)
+def peer_date(data: bytes) -> None:
+    found = read_peer_date(data.decode("ascii", "replace"))
+    must(found is None or found.tzinfo is not None, "a time of nowhere")
 
 
 @harness("receiver/report/letter.py:_retry_after", seeds=DATES)

@@ -53,6 +53,8 @@ ELSEWHERE = {
     "adapters/s3/settings.py:_plain_url": "the operator's own setting, judged at the start",
     "adapters/varnish/settings.py:__post_init__": "the operator's own setting, judged at the start",
     "adapters/varnish/settings.py:address": "the operator's own setting, judged at the start",
+    "receiver/cli/checks/listening.py:_ask_certificate": "the operator's own setting",
+    "receiver/cli/checks/listening.py:_ask_reach": "the operator's own setting",
     "receiver/cli/issuer_keys.py:joined": "reads what load_jwks has taken",
     "receiver/cli/local_http.py:_connection": "the operator's own setting",
     "receiver/cli/local_http.py:_parsed": "our own answers on loopback",
@@ -60,9 +62,11 @@ ELSEWHERE = {
     "receiver/client/send.py:_read": "reads an answer whose signature held",
     "receiver/client/send.py:load_key": "the issuer's own key file",
     "receiver/client/wire.py:_split": "the issuer's own setting",
+    "receiver/config/load.py:_rest": "through settings_file",
     "receiver/config/values.py:is_loopback": "through settings_file",
     "receiver/keyfiles.py:published_mismatch": "our own key files",
     "receiver/ledger/checkpoint.py:load_ledger_key": "our own key file",
+    "receiver/net/peek.py:peek": "the addresses in the operator's settings",
     "receiver/net/pinned.py:parts": "the address in the operator's settings",
     "receiver/outside/look.py:_exact": "takes URLs that canonical_url made",
     "receiver/outside/look.py:_variants": "takes URLs that canonical_url made",
@@ -71,6 +75,7 @@ ELSEWHERE = {
     "receiver/store/entries.py:detail_row": "reads what the line above it wrote",
     "receiver/verification/jwks.py:check_jwks_url": "the operator's own setting, judged at the start",
     "receiver/wiring/admin.py:build_admin": "our own key file",
+    "receiver/wiring/counts.py:_read": "our own processes' files, behind a checksum",
     "receiver/wiring/parts.py:signing_key": "our own key file",
 }
 """Reads as well, but no harness drives it: why."""

@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from receiver.net.errors import SendError, SendFailure
-from receiver.net.peek import Peer, peek
+from receiver.net.peek import Peer, _date, peek
 from tests.doubles.web_servers import Server, closed_port, make_ca, saying
 
 DATED = saying(b"HTTP/1.1 405 No\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
@@ -68,3 +68,10 @@ def test_private_addresses_are_not_visited() -> None:
         look(f"http://peer.example:{server.port}/", allow_private=False)
     assert caught.value.kind is SendFailure.REFUSED_ADDRESS
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "told", ["Mon, 01 Jan 99999999999999999999 00:00:00 +0000", "Mon, 01 Jan 2020 00:00:00 +9999999999999999", "x"]
+)
+def test_dates_beyond_all_time_are_no_date(told: str) -> None:
+    assert _date(told) is None
