@@ -14,17 +14,21 @@ from typing import Any
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+"""Types whose values need no looking into."""
+
+
 def canonical_json(value: Any) -> bytes:
     """UTF-8 bytes, the same for the same value on every machine. Raises TypeError for floats and foreign types."""
     return _ENCODER.encode(_plain(value)).encode()
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int):
+    if type(value) in AS_THEY_ARE or isinstance(value, str | bool | int):
         return value
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("keys must be text")
         return {key: _plain(item) for key, item in value.items()}

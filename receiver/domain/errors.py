@@ -27,10 +27,6 @@ class LedgerConflictError(ReceiverError):
     """Another sequencer numbered entries first."""
 
 
-class PausedError(ReceiverError):
-    """The operator paused this issuer, this adapter or everything."""
-
-
 class VaultError(ReceiverError):
     """The vault did not take or give bytes; the original stays where it is. Try again."""
 

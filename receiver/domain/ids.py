@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
+_PAIRS = tuple(one + other for one in CROCKFORD for other in CROCKFORD)
+_SHIFTS = tuple(range(120, -1, -10))
+"""A row of a large notice costs two ids, so they are written two letters at a time."""
 
 
 class _UlidSource:
@@ -18,12 +22,12 @@ class _UlidSource:
         self._last = 0
 
     def next(self) -> str:
-        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
         with self._lock:
             # A clock that steps back must not make ids that sort before those already given out.
             self._last = max(fresh, self._last + 1)
             value = self._last
-        return "".join(CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+        return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
 
 
 _SOURCE = _UlidSource()

@@ -20,6 +20,7 @@ from receiver.domain.rows import (
     PauseRow,
     WorkRow,
 )
+from receiver.domain.seals import SealedTogether, SealResult, ToSeal
 from receiver.domain.status import Track
 from receiver.domain.web import Look, LookTarget
 
@@ -127,6 +128,10 @@ class Reads(Protocol):
     def find_direction(self, notice: str, direction_id: str) -> DirectionRow | None: ...
     def find_decision(self, decision: str) -> DecisionRow | None: ...
     def find_nonce(self, issuer: str, nonce: str) -> NonceRow | None: ...
+    def find_received(self, issuer: str, nonce: str, notice_id: str) -> tuple[NonceRow | None, NoticeRow | None]:
+        """`find_nonce` and `find_notice` in one question."""
+
+    def find_key(self, issuer: str, kid: str) -> KeyOverlay | None: ...
     def events_of(self, notice: str) -> tuple[EventRow, ...]: ...
     def undelivered(self, notice: str, limit: int) -> tuple[EventRow, ...]:
         """In order of sequence, without the dead ones."""
@@ -217,27 +222,15 @@ class Store(Reads, LedgerStore, Queue, Protocol):
     """The whole database."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SealResult:
-    seal_id: str
-    payload_ref: str
-    header_ref: str
-    sha256_plain: str
-    md5_plain: str | None
-    sha1_plain: str | None
-    size_bytes: int
-    sha256_sealed: str
-    sealed_bytes: int
-    checked_at: int
-
-
 class Vault(Protocol):
-    def seal(
-        self, seal_id: str, read: Callable[[int], bytes], *, digests: tuple[str, ...] = ("sha256", "md5", "sha1")
-    ) -> SealResult:
-        """One pass, fsync, read back, decrypt, compare. Only its result allows a removal."""
+    def seal_all(
+        self, objects: Sequence[ToSeal], name: str, manifest: Callable[[Sequence[SealResult]], bytes]
+    ) -> SealedTogether:
+        """Each object in one pass, then the manifest made of their results: durable, read back, decrypted, compared.
 
-    def seal_document(self, name: str, data: bytes) -> SealResult: ...
+        Only its result allows a removal. When it raises, none of it may be relied on.
+        """
+
     def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
         """Whether the sealed bytes read back are those that were sealed."""
 

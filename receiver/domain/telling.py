@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from receiver.domain.clock import rfc3339
@@ -88,8 +89,8 @@ def event_data(
         "item_id": item.item_id,
         "status": status.value,
         "public": PUBLIC.get(status, Public.UNKNOWN).value,
-        "received_at": rfc3339(notice.created_at),
-        "status_at": rfc3339(now),
+        "received_at": _at(notice.created_at),
+        "status_at": _at(now),
         "blocked_at": _when(facts.blocked_at),
         "effective_at": _when(reached),
         "seconds_from_receipt": _seconds(reached, notice.created_at),
@@ -108,8 +109,14 @@ def event_data(
     return data
 
 
+@lru_cache(maxsize=64)
+def _at(at: int) -> str:
+    """All items of a notice are told the same times."""
+    return rfc3339(at)
+
+
 def _when(at: int | None) -> str | None:
-    return None if at is None else rfc3339(at)
+    return None if at is None else _at(at)
 
 
 def _seconds(later: int | None, earlier: int) -> float | None:

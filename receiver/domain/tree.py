@@ -123,8 +123,7 @@ class Tree:
 def append(read_tile: ReadTile, size: int, leaves: Iterable[bytes]) -> Appended:
     """Add leaf hashes behind the first `size`. Raises TreeError when the tiles do not fit the size."""
     builder = _Builder(read_tile, size)
-    for leaf in leaves:
-        builder.add(leaf)
+    builder.add(list(leaves))
     rows = tuple(sorted((level, n, bytes(hashes)) for (level, n), hashes in builder.touched.items()))
     written = {(level, n): hashes for level, n, hashes in rows}
 
@@ -140,18 +139,28 @@ class _Builder:
         self.touched: dict[tuple[int, int], bytearray] = {}
         self._read_tile = read_tile
 
-    def add(self, leaf: bytes) -> None:
-        if len(leaf) != HASH_BYTES:
+    def add(self, leaves: Sequence[bytes]) -> None:
+        if not all(length == HASH_BYTES for length in set(map(len, leaves))):
             raise TreeError("a leaf hash is 32 bytes")
-        level, index, found = 0, self.size, leaf
+        done = 0
+        while done < len(leaves):
+            # A tile at a time, since verifying adds every leaf there ever was.
+            room = TILE_WIDTH - self.size % TILE_WIDTH
+            batch = leaves[done : done + room]
+            self._extend(b"".join(batch))
+            self.size += len(batch)
+            done += len(batch)
+
+    def _extend(self, found: bytes) -> None:
+        """Put hashes behind the last leaf; they fill its tile at the most, and a full one gives a hash above."""
+        level, index = 0, self.size
         while True:
             n, offset = divmod(index, TILE_WIDTH)
             tile = self._open(level, n, offset)
             tile += found
-            if offset + 1 < TILE_WIDTH:
+            if len(tile) < TILE_WIDTH * HASH_BYTES:
                 break
             level, index, found = level + 1, n, _fold(bytes(tile))
-        self.size += 1
 
     def _open(self, level: int, n: int, offset: int) -> bytearray:
         if (level, n) not in self.touched:
@@ -160,6 +169,20 @@ class _Builder:
                 raise TreeError(f"tile {level}/{n} does not hold {offset} hashes; run `ledger verify`")
             self.touched[level, n] = bytearray(stored)
         return self.touched[level, n]
+
+
+def proof_tiles(index: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Names of all tiles that `Tree.inclusion_proof` may ask for, so that they can be read together.
+
+    They lie above the leaf and along the right edge; the last of a level is not there where none has begun.
+    """
+    names = set()
+    level, place, edge = 0, index, size
+    while edge:
+        place, edge = place >> TILE_HEIGHT, edge >> TILE_HEIGHT
+        names |= {(level, place), (level, edge)}
+        level += 1
+    return tuple(sorted(names))
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:

@@ -70,8 +70,11 @@ class Lane:
             job()
         finally:
             with self._lock:
+                was_full = self._busy >= self.plan.threads
                 self._busy -= 1
-            self._on_free()
+            if was_full:
+                # Else whoever claims had a thread to give before, and would look for nothing.
+                self._on_free()
 
     def close(self) -> None:
         with self._lock:

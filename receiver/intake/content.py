@@ -17,6 +17,7 @@ _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]+", re.ASCII)
 _BASE64_PICTURE = re.compile(
     r"(?:/9j/|iVBORw0KGgo|R0lGOD[lg]|UklGR|AAAA[A-Za-z0-9+/]{2}Z0eX)[A-Za-z0-9+/=]{48,}", re.ASCII
 )
+_SHORTEST_PICTURE = 52
 _Path = tuple[str | int, ...]
 _DATA_URL = re.compile(r"\s*data:", re.IGNORECASE)
 _DATA_URL_WITHIN = re.compile(r"data:[\w.+-]{1,40}/[\w.+-]{1,80}[;,]", re.IGNORECASE | re.ASCII)
@@ -59,6 +60,8 @@ def _is_url_place(path: _Path) -> bool:
 def _is_content(text: str, *, is_url: bool) -> bool:
     if is_url:
         return _DATA_URL.match(text) is not None
+    if len(text) < _SHORTEST_PICTURE and ":" not in text:
+        return False
     joined = text.replace("\r", "").replace("\n", "")  # as mail software wraps it
     if _DATA_URL_WITHIN.search(joined) or _BASE64_PICTURE.search(joined):
         return True

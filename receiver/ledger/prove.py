@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from receiver.domain.entry import verify_entry
-from receiver.domain.ports import LedgerStore, StoredEntry
-from receiver.domain.tree import Tree, verify_inclusion
+from receiver.domain.ports import StoredCheckpoint, StoredEntry
+from receiver.domain.tree import Tree, proof_tiles, verify_inclusion
 from receiver.ledger.checkpoint import Verifier
 from receiver.ledger.errors import LedgerNotCoveredError
 from receiver.ledger.history import read_note
+
+
+class ProofStore(Protocol):
+    """What a proof is made from: one checkpoint, and its tiles out of one transaction."""
+
+    def last_checkpoint(self) -> StoredCheckpoint | None: ...
+    def tiles_named(self, names: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """By level and number; those that are not there are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +33,13 @@ class Proof:
     note: str
 
 
-def prove(store: LedgerStore, entry: StoredEntry) -> Proof:
+def prove(store: ProofStore, entry: StoredEntry) -> Proof:
     """Prove against the last checkpoint. Raises LedgerNotCoveredError when that does not hold the entry yet."""
     last = store.last_checkpoint()
     if entry.seq is None or last is None or entry.seq >= last.size:
         raise LedgerNotCoveredError("no checkpoint holds this entry yet; run `ledger checkpoint`, then again")
-    tree = Tree(store.tile, last.size)
+    tiles = store.tiles_named(proof_tiles(entry.seq, last.size))
+    tree = Tree(lambda level, n: tiles.get((level, n)), last.size)
     return Proof(entry=entry, seq=entry.seq, size=last.size, hashes=tree.inclusion_proof(entry.seq), note=last.note)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from adapters.contract import FreezeReceipt, Pin, RemoveReceipt, to_json
 from receiver.domain.moves import as_it_was, move, stuck, try_again
 from receiver.domain.outcome import CaseGuard, Insert, Outcome, Page, Table, Update, Wake
-from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, ItemRow, NoticeRow, WorkRow
+from receiver.domain.seals import SealResult
 from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Verdict, Want
 from receiver.domain.telling import MICROS, Facts, facts_of, tell
 from receiver.domain.want import MICROS_PER_DAY, held_blocks, held_since, live_acts, may_remove, standing

@@ -11,7 +11,7 @@ from receiver.domain.errors import ConflictError
 from receiver.domain.notice import UnverifiedRequest, VerifiedRequest
 from receiver.domain.outcome import Insert, LedgerNote, Outcome, Table
 from receiver.domain.policy import Policy
-from receiver.domain.ports import Committer, Reads
+from receiver.domain.ports import Committer, NonceRow, Reads
 from receiver.intake.limits import DEFAULT_LIMITS, Limits
 from receiver.steps.refusals import RefusedError, from_verification, nonce_used, replayed, too_many
 from receiver.verification.errors import VerificationError
@@ -62,6 +62,13 @@ def authenticate(request: UnverifiedRequest, web: WebPorts, now: dt.datetime) ->
     `now` must be the time that is recorded with it, since the worker verifies again as of that very time.
     Raises RefusedError: 400, 401, 413, 415, 421, 431 of the signature policy, 429, and 409 for a replay.
     """
+    verified = admit(request, web, now)
+    refuse_replay(verified, web)
+    return verified
+
+
+def admit(request: UnverifiedRequest, web: WebPorts, now: dt.datetime) -> VerifiedRequest:
+    """The same for whoever asks about the nonce itself, before it answers anything else. Raises RefusedError."""
     try:
         verified = verify_request(
             request,
@@ -77,7 +84,6 @@ def authenticate(request: UnverifiedRequest, web: WebPorts, now: dt.datetime) ->
     wait_seconds = web.budget.take(verified.issuer)
     if wait_seconds is not None:
         raise _of(verified, too_many(wait_seconds))
-    refuse_replay(verified, web)
     return verified
 
 
@@ -93,7 +99,11 @@ def _plain_key_id(request: UnverifiedRequest, web: WebPorts) -> str | None:
 
 
 def refuse_replay(verified: VerifiedRequest, web: WebPorts) -> None:
-    known = web.reads.find_nonce(verified.issuer, verified.nonce)
+    refuse_used(verified, web.reads.find_nonce(verified.issuer, verified.nonce), web)
+
+
+def refuse_used(verified: VerifiedRequest, known: NonceRow | None, web: WebPorts) -> None:
+    """`known` is what the database has of its nonce. Raises RefusedError 409 where that is anything."""
     if known is None:
         return
     if known.request_sha256 == verified.request_sha256:

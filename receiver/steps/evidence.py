@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -28,8 +29,8 @@ from receiver.domain.errors import VaultError
 from receiver.domain.ids import new_id
 from receiver.domain.moves import move, same_lease, try_again
 from receiver.domain.outcome import Outcome
-from receiver.domain.ports import SealResult
 from receiver.domain.rows import ActRow, CaseView, WorkRow
+from receiver.domain.seals import SealResult, ToSeal
 from receiver.domain.status import URL_ADAPTER, Evidence, Track, Want
 from receiver.domain.want import held_blocks, want
 from receiver.quarantine import evidence as decide
@@ -97,16 +98,23 @@ def _seal(ctx: Context, wanted: Want, tools: Tools) -> Outcome:
         pins = [pin for receipt in blocks for pin in receipt.pins]
     _refuse_too_large(view, pins, tools)
     known = {seal.pin for seal in view.seals}
-    seals = [_seal_pin(pin, view, store, tools) for pin in pins if pin.value not in known]
+    missing = [pin for pin in pins if pin.value not in known]
     if not pins and wanted is Want.LEAVE:
         return decide.nothing_to_preserve(ctx, look_at(view, tools, denying=False))
-    if not seals:
+    if not missing:
         told = decide.preserved(ctx) if pins and wanted is Want.LEAVE else Outcome()
         return told.plus(decide.consider_removal(ctx, wanted))
-    manifest = tools.vault.seal_document(
-        f"{seals[0].result.seal_id}-manifest", _manifest(ctx, seals, freeze, context, tools)
+    objects = [_to_seal(pin, view, store, tools) for pin in missing]
+    together = tools.vault.seal_all(
+        objects,
+        f"{objects[0].seal_id}-manifest",
+        lambda results: _manifest(ctx, zip(missing, results, strict=True), freeze, context, tools),
     )
-    return decide.sealed(ctx, seals, manifest, freeze, wanted)
+    seals = [
+        Sealed(pin=pin, result=result, plain_hmac=tools.keyed_hash(result.sha256_plain))
+        for pin, result in zip(missing, together.seals, strict=True)
+    ]
+    return decide.sealed(ctx, seals, together.manifest, freeze, wanted)
 
 
 def _new_pins(view: CaseView, tools: Tools) -> tuple[Pin, ...]:
@@ -118,10 +126,13 @@ def _new_pins(view: CaseView, tools: Tools) -> tuple[Pin, ...]:
     return seen.pins if seen.presence is Presence.BLOCKED else ()
 
 
-def _seal_pin(pin: Pin, view: CaseView, store: StorageAdapter, tools: Tools) -> Sealed:
-    with store.open(ref_of(view), pin) as reader:
-        result = tools.vault.seal(new_id(), _bounded(reader.read, tools.policy.max_seal_bytes))
-    return Sealed(pin=pin, result=result, plain_hmac=tools.keyed_hash(result.sha256_plain))
+def _to_seal(pin: Pin, view: CaseView, store: StorageAdapter, tools: Tools) -> ToSeal:
+    @contextmanager
+    def reading() -> Iterator[Callable[[int], bytes]]:
+        with store.open(ref_of(view), pin) as reader:
+            yield _bounded(reader.read, tools.policy.max_seal_bytes)
+
+    return ToSeal(seal_id=new_id(), open=reading)
 
 
 def _refuse_too_large(view: CaseView, pins: Sequence[Pin], tools: Tools) -> None:
@@ -153,7 +164,11 @@ def _too_large(max_bytes: int) -> Unsupported:
 
 
 def _manifest(
-    ctx: Context, seals: list[Sealed], freeze: FreezeReceipt | None, context: Mapping[str, Any], tools: Tools
+    ctx: Context,
+    seals: Iterable[tuple[Pin, SealResult]],
+    freeze: FreezeReceipt | None,
+    context: Mapping[str, Any],
+    tools: Tools,
 ) -> bytes:
     """Where it was, what it was, who asked: sealed too, since names and hashes of such material are sensitive."""
     view = ctx.view
@@ -170,7 +185,7 @@ def _manifest(
         "blocks": [act.receipt for act in view.acts if act.kind == "block"],
         "freeze": to_json(freeze) if freeze else None,
         "context": context,
-        "seals": [_facts(seal.pin, seal.result) for seal in seals],
+        "seals": [_facts(pin, result) for pin, result in seals],
         "messages": [asdict(message) for message in messages.values()],
         "sealed_at": ctx.now,
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import Observation, Retryable
+from adapters.contract import DirectoryHit, Observation, Retryable
 from receiver.domain.policy import IssuerPolicy
 from receiver.domain.ports import Spent
 from receiver.domain.rows import ItemRow, NoticeRow
@@ -40,8 +40,7 @@ def explain(raw: str, tools: Tools) -> Explanation:
             "words": exc.words,
         }
         return Explanation(facts=refused, acts=("nothing: the URL is not exact enough to act on",))
-    question = _question(raw, url, tools)
-    question = replace(question, hit=hit)
+    question = _question(raw, url, hit, tools)
     judgement, seen, trouble = first_judgement(question), None, None
     if judgement.course is Course.OBSERVE:
         try:
@@ -60,15 +59,28 @@ def shown(url: CanonicalUrl) -> str:
     return f"{url.scheme.replace('tt', 'xx', 1)}://{host}:{url.port}{url.request_target}"
 
 
-def _question(raw: str, url: CanonicalUrl, tools: Tools) -> Question:
+def _question(raw: str, url: CanonicalUrl, hit: DirectoryHit | None, tools: Tools) -> Question:
     now = tools.now()
-    item = ItemRow(
+    return Question(
+        item=_item(raw, url.host, now=now),
+        notice=_notice(now=now),
+        url=url,
+        hit=hit,
+        issuer=IssuerPolicy(id="", categories={ANY_CATEGORY: "act"}),
+        policy=tools.policy,
+        protected=tools.protected,
+        spent=Spent(acts=0, customers=0),
+    )
+
+
+def _item(raw: str, host: str, *, now: int) -> ItemRow:
+    return ItemRow(
         id="",
         notice="",
         item_id="1",
         url=raw,
         canonical=None,
-        host=url.host,
+        host=host,
         status=ItemStatus.RECEIVED,
         reason=None,
         status_at=now,
@@ -77,7 +89,10 @@ def _question(raw: str, url: CanonicalUrl, tools: Tools) -> Question:
         iccam_at=None,
         details={},
     )
-    notice = NoticeRow(
+
+
+def _notice(*, now: int) -> NoticeRow:
+    return NoticeRow(
         id="",
         notice_id="",
         issuer="",
@@ -91,17 +106,6 @@ def _question(raw: str, url: CanonicalUrl, tools: Tools) -> Question:
         receipt={},
         last_sequence=0,
         created_at=now,
-    )
-    issuer = IssuerPolicy(id="", categories={ANY_CATEGORY: "act"})
-    return Question(
-        item=item,
-        notice=notice,
-        url=url,
-        hit=None,
-        issuer=issuer,
-        policy=tools.policy,
-        protected=tools.protected,
-        spent=Spent(acts=0, customers=0),
     )
 
 

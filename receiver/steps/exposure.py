@@ -30,9 +30,9 @@ from receiver.quarantine.course import Context
 from receiver.quarantine.directions import (
     released,
 )
-from receiver.quarantine.journal import Done, deny_intents, last_block, pending
+from receiver.quarantine.journal import Done, deny_intents, failed, last_block, pending
 from receiver.quarantine.watching import should_purge
-from receiver.steps.hands import look_at, perform_all, ref_of, store_of
+from receiver.steps.hands import kept_down, look_at, perform_all, ref_of, store_of
 from receiver.steps.heeding import ask_people, heed
 from receiver.steps.tools import Step, Tools, pause_scopes, paused
 
@@ -59,7 +59,7 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
     if lame:
         good = [d for d in done if d.error is None]
         return Step(outcome=decide.gate_gave_up(ctx, good, lame))
-    hindrance = _hindrance(ctx, done)
+    hindrance = _nothing_there(ctx, done, tools) or _hindrance(ctx, done)
     if hindrance is not None:
         return Step(outcome=hindrance)
     good = [d for d in done if d.error is None]
@@ -99,8 +99,25 @@ def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
 
 def _lame_gate(view: CaseView, done: Done) -> bool:
     """A gate that can never deny this must not keep the store from being blocked; a URL alone has nothing else."""
-    permanent = done.error is not None and not isinstance(done.error, Retryable)
-    return permanent and done.act.kind == "deny" and view.case.adapter != URL_ADAPTER
+    return _never_denies(done) and view.case.adapter != URL_ADAPTER
+
+
+def _never_denies(done: Done) -> bool:
+    return done.error is not None and not isinstance(done.error, Retryable) and done.act.kind == "deny"
+
+
+def _nothing_there(ctx: Context, done: list[Done], tools: Tools) -> Outcome | None:
+    """No gate can deny this URL, and it is gone outside by itself: nobody has to be called for it."""
+    view, refused = ctx.view, {d.act.op_id for d in done if _never_denies(d)}
+    alone = view.case.adapter == URL_ADAPTER and view.exposure.state == Exposure.DENY
+    if not alone or not refused or {act.op_id for act in live_acts(view, "deny")} != refused:
+        return None
+    seen = look_at(view, tools, denying=False)
+    if course.worst(seen) is not Verdict.GONE:
+        return None
+    given_up = [failed(d.act, d.error, now=ctx.now) for d in done if d.error is not None]
+    gone = decide.absent(ctx, [], seen, ours=_is_ours(tools), kept_down=kept_down(view, tools))
+    return Outcome(changes=tuple(given_up)).plus(gone)
 
 
 def _may_wait(ctx: Context, done: Done) -> bool:
@@ -175,7 +192,7 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
     block = last_block(_reread(ctx, done).view)
     if block is None or block.receipt is None:
         seen = look_at(view, tools, denying=False)
-        return decide.absent(ctx, done, seen, ours=_is_ours(tools), kept_down=_kept_down(view, tools))
+        return decide.absent(ctx, done, seen, ours=_is_ours(tools), kept_down=kept_down(view, tools))
     receipt = from_json(BlockReceipt, dict(block.receipt))
     try:
         state = store_of(view, tools).origin_state(ref_of(view), receipt)
@@ -189,16 +206,6 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
 
 def _is_ours(tools: Tools) -> Callable[[str], bool]:
     return lambda host: tools.routes.lookup(host, b"/") is not None
-
-
-def _kept_down(view: CaseView, tools: Tools) -> frozenset[str]:
-    """Items that another case keeps down, as where the URL was denied while a person decided."""
-    kept = set()
-    for claim in view.claims:
-        others = set(tools.reads.load_notice(claim.notice.id).claims.get(claim.item.id, ())) - {view.case.id}
-        if any(live_acts(tools.reads.load_case(other), "block", "deny") for other in others):
-            kept.add(claim.item.id)
-    return frozenset(kept)
 
 
 def _purge(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
@@ -266,7 +273,7 @@ def _stands_still(view: CaseView, tools: Tools) -> bool:
 def _unblock(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome:
     del wanted
     rest = releasing.allow_the_rest(_reread(ctx, done), done)
-    return rest or releasing.unblocked(ctx, done, _kept_down(ctx.view, tools))
+    return rest or releasing.unblocked(ctx, done, kept_down(ctx.view, tools))
 
 
 def _stuck(ctx: Context) -> Outcome:

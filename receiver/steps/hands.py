@@ -24,6 +24,7 @@ from adapters.contract import (
 from receiver.domain.clock import rfc3339
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
+from receiver.domain.want import live_acts
 from receiver.domain.web import Look, LookTarget, combine
 from receiver.quarantine.course import Seen
 from receiver.quarantine.journal import Done, deny_targets
@@ -187,3 +188,13 @@ def _kept(look: Look) -> dict[str, Any]:
     values = asdict(look)
     values |= {"at": rfc3339(look.at), "verdict": look.verdict.value, "kind": look.kind.value}
     return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def kept_down(view: CaseView, tools: Tools) -> frozenset[str]:
+    """Items that another case keeps down, as where the URL was denied while a person decided."""
+    kept = set()
+    for claim in view.claims:
+        others = set(tools.reads.load_notice(claim.notice.id).claims.get(claim.item.id, ())) - {view.case.id}
+        if any(live_acts(tools.reads.load_case(other), "block", "deny") for other in others):
+            kept.add(claim.item.id)
+    return frozenset(kept)

@@ -21,7 +21,7 @@ from receiver.intake.handling import check_handling
 from receiver.intake.notice import parse_notice
 from receiver.intake.same import same_notice
 from receiver.steps import refusals
-from receiver.steps.admission import WebPorts, authenticate, record_refusal, spend
+from receiver.steps.admission import WebPorts, admit, record_refusal, refuse_replay, refuse_used, spend
 from receiver.steps.received_rows import record_notice
 from receiver.steps.refusals import RefusedError
 from receiver.verification.errors import BindingError
@@ -45,9 +45,9 @@ def receive_notice(request: UnverifiedRequest, web: WebPorts) -> Accepted:
     """Take a notice. Raises RefusedError with the answer for whoever sent it."""
     try:
         received_at = web.clock.now()
-        verified = authenticate(request, web, received_at)
+        verified = admit(request, web, received_at)
         try:
-            return _take(_read(verified, web, received_at), web, to_micros(received_at))
+            return _take(_read_new(verified, web, received_at), web, to_micros(received_at))
         except RefusedError as refusal:
             record_refusal(verified, refusal, "notice.refused", web)
             raise
@@ -57,6 +57,15 @@ def receive_notice(request: UnverifiedRequest, web: WebPorts) -> Accepted:
 
 def status_path(notice_id: str) -> str:
     return f"/v1/notices/{notice_id}"
+
+
+def _read_new(verified: VerifiedRequest, web: WebPorts, received_at: dt.datetime) -> VerifiedNotice:
+    """A replay hears that it is one, whatever else is wrong with it; that of a sound notice `_take` finds."""
+    try:
+        return _read(verified, web, received_at)
+    except RefusedError:
+        refuse_replay(verified, web)
+        raise
 
 
 def _read(verified: VerifiedRequest, web: WebPorts, received_at: dt.datetime) -> VerifiedNotice:
@@ -77,7 +86,8 @@ def _read(verified: VerifiedRequest, web: WebPorts, received_at: dt.datetime) ->
 def _take(taken: VerifiedNotice, web: WebPorts, now: int) -> Accepted:
     path = status_path(taken.notice.notice_id)
     for race in range(RACES):
-        known = web.reads.find_notice(taken.notice.issuer, taken.notice.notice_id)
+        used, known = web.reads.find_received(taken.verified.issuer, taken.verified.nonce, taken.notice.notice_id)
+        refuse_used(taken.verified, used, web)
         if known is not None:
             return _repeat(known, taken, web)
         wait_seconds = None if race else web.budget.take_items(taken.notice.issuer, len(taken.notice.items))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import hashlib
+import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ MICROS_PER_HOUR = 3600 * MICROSECONDS
 CHANNEL = "https"
 _NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MAX_HOST_CHARACTERS = 255
+_USUAL_HOST = re.compile(r"https?://([a-z0-9.-]+)(?::[0-9]+)?(?:[/?#]|\Z)", re.ASCII)
 
 
 def message_insert(verified: VerifiedRequest, *, id: str, now: int) -> Insert:  # noqa: A002 - the column's name
@@ -60,7 +62,7 @@ def record_notice(
             _notice_insert(notice),
             *(_item_insert(item) for item in items),
         ),
-        events=tuple(_received(item, notice, now, policy) for item in items),
+        events=_received(items, notice, now, policy),
         notes=(_accepted_note(taken, notice),),
         wakes=(resolve_wake(notice.id),),
     )
@@ -107,7 +109,7 @@ def _receipt(notice: Notice, *, now: int, body_sha256: str, status_url: str) -> 
 
 def stored_handling(handling: Handling) -> dict[str, Any]:
     """As the worker reads it; times in microseconds UTC, like every time of ours."""
-    return {field.name: _micros(getattr(handling, field.name)) for field in dataclasses.fields(handling)}
+    return {name: _micros(value) for name, value in vars(handling).items()}
 
 
 def _micros(value: Any) -> Any:
@@ -153,6 +155,9 @@ def _item_row(item: NoticeItem, notice: str, now: int) -> ItemRow:
 
 def host_of(url: str) -> str:
     """What stands in lists. The real reading of the URL is resolution's; here anything odd is just no host."""
+    usual = _USUAL_HOST.match(url)
+    if usual is not None:
+        return usual[1][:_MAX_HOST_CHARACTERS]
     try:
         return (urlsplit(url).hostname or "")[:_MAX_HOST_CHARACTERS]
     except ValueError:
@@ -160,18 +165,29 @@ def host_of(url: str) -> str:
 
 
 def _notice_insert(row: NoticeRow) -> Insert:
-    return Insert(table=Table.NOTICE, values={f.name: getattr(row, f.name) for f in dataclasses.fields(row)})
+    return Insert(table=Table.NOTICE, values=vars(row))
 
 
 def _item_insert(row: ItemRow) -> Insert:
-    values = {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
-    return Insert(table=Table.ITEM, values={**values, "status": row.status.value})
+    return Insert(table=Table.ITEM, values={**vars(row), "status": row.status.value})
 
 
-def _received(item: ItemRow, notice: NoticeRow, now: int, policy: Policy) -> NewEvent:
-    data = event_data(item, notice, ItemStatus.RECEIVED, now=now, policy=policy, reason=None, facts=Facts())
-    return NewEvent(
-        notice=notice.id, item=item.id, item_id=item.item_id, status=ItemStatus.RECEIVED, data=data, delivered=True
+def _received(items: Sequence[ItemRow], notice: NoticeRow, now: int, policy: Policy) -> tuple[NewEvent, ...]:
+    """Items that were just received have nothing to tell apart but their names."""
+    status = ItemStatus.RECEIVED
+    told = event_data(items[0], notice, status, now=now, policy=policy, reason=None, facts=Facts())
+    return tuple(
+        [
+            NewEvent(
+                notice=notice.id,
+                item=item.id,
+                item_id=item.item_id,
+                status=status,
+                data={**told, "item_id": item.item_id},
+                delivered=True,
+            )
+            for item in items
+        ]
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -93,22 +93,38 @@ def prepare(codec: Codec, changes: Sequence[Insert | Update]) -> tuple[Change, .
 
     A notice of 25 items opens 25 cases, and each of them is seven changes. Raises BadRowError.
     """
-    ready: list[Change] = []
+    groups: list[_Group] = []
     for change in changes:
-        _put(ready, _insert(codec, change) if isinstance(change, Insert) else _update(codec, change))
-    return tuple(ready)
+        _put(groups, _insert(codec, change) if isinstance(change, Insert) else _update(codec, change))
+    return tuple([group.change() for group in groups])
 
 
-def _put(ready: list[Change], made: Change) -> None:
+class _Group:
+    """Changes of one shape, which are written together."""
+
+    def __init__(self, first: Change) -> None:
+        self.first = first
+        self._shape, self._rows = _shape(first), list(first.rows)
+
+    def takes(self, made: Change) -> bool:
+        """Whether it has the same shape; then it belongs to them."""
+        if self.first.table != made.table or self._shape != _shape(made):
+            return False
+        self._rows += made.rows
+        return True
+
+    def change(self) -> Change:
+        return replace(self.first, rows=tuple(self._rows))
+
+
+def _put(groups: list[_Group], made: Change) -> None:
     """Add it to the last group of its shape, unless something in between has to be written before it."""
-    for place in range(len(ready) - 1, -1, -1):
-        joined = _join(ready[place], made)
-        if joined is not None:
-            ready[place] = joined
+    for group in reversed(groups):
+        if group.takes(made):
             return
-        if not _may_pass(made, ready[place]):
+        if not _may_pass(made, group.first):
             break
-    ready.append(made)
+    groups.append(_Group(made))
 
 
 def _may_pass(made: Change, other: Change) -> bool:
@@ -196,18 +212,10 @@ def _update(codec: Codec, change: Update) -> UpdateRows:
     )
 
 
-def _join(first: Change, second: Change) -> Change | None:
-    if isinstance(first, InsertRows) and isinstance(second, InsertRows):
-        alike = first.table == second.table and first.rows[0].keys() == second.rows[0].keys()
-        return InsertRows(table=first.table, rows=first.rows + second.rows) if alike else None
-    if isinstance(first, UpdateRows) and isinstance(second, UpdateRows):
-        if _shape(first) != _shape(second):
-            return None
-        return UpdateRows(**{**vars(first), "rows": first.rows + second.rows})
-    return None
-
-
-def _shape(change: UpdateRows) -> tuple[object, ...]:
+def _shape(change: Change) -> tuple[object, ...]:
+    """Changes of one shape are written by one statement."""
+    if isinstance(change, InsertRows):
+        return (change.table, change.rows[0].keys())
     return (change.table, change.where, change.null, change.columns, change.optional)
 
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
-from receiver.domain.canonical import canonical_json, load_json
+from receiver.domain.canonical import AS_THEY_ARE, canonical_json, load_json
 from receiver.store.crypto import Sealer
 from receiver.store.errors import BadRowError
 from receiver.store.tables import metadata
@@ -74,6 +75,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "checkpoint": {"copies": Column(form=Form.JSON)},
 }
 
+_HASHED = frozenset({"item", "case_url", "case_", "seal"})
 _EMPTY: dict[Form, Any] = {Form.TEXT: "", Form.BYTES: b"", Form.JSON: {}, Form.LOOSE: {}}
 
 
@@ -91,15 +93,23 @@ class Codec:
 
     def to_row(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Columns for an INSERT, or for an UPDATE of the row that `where` names. Raises BadRowError."""
-        known = metadata.tables[table].columns
         values = self._with_hashes(table, values)
-        unknown = sorted(set(values) - set(known.keys()))
-        if unknown:
-            raise BadRowError(f"table {table} has no column {', '.join(unknown)}")
-        special = COLUMNS.get(table, {})
-        row = {name: _plain(value) for name, value in values.items() if name not in special}
-        for name in special.keys() & values.keys():
-            row[name] = self._encode(table, name, values[name], where or values)
+        layout = _layout(table, tuple(values))
+        row = {name: values[name] for name in layout.plain}
+        for name, value in row.items():
+            if isinstance(value, Enum):
+                row[name] = value.value
+        place = ""
+        for name, column in layout.special:
+            value = values[name]
+            if value is not None:
+                data = _written(table, name, column.form, value)
+                if column.sealed:
+                    place = place or place_of(table, where or values)
+                    value = self.sealer.seal(f"{table}:{name}:{place}", data)
+                else:
+                    value = data.decode()
+            row[name] = value
         return row
 
     def to_where(self, table: str, where: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +134,9 @@ class Codec:
         data = self.sealer.open(f"{table}:{name}:{place}", stored) if column.sealed else stored.encode()
         return parse(column.form, data)
 
-    def _with_hashes(self, table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_hashes(self, table: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if table not in _HASHED:
+            return values
         found = dict(values)
         if table == "item" and found.get("url") is not None:
             found.setdefault("url_hmac", self.url_hmac(found.get("canonical") or found["url"]))
@@ -139,23 +151,44 @@ class Codec:
             found["sha256_plain_hmac"] = self.sealer.hmac("plain-sha256", found.pop("sha256_plain").encode())
         return found
 
-    def _encode(self, table: str, name: str, value: Any, keys: Mapping[str, Any]) -> Any:
-        column = COLUMNS[table][name]
-        if value is None:
-            return None
-        try:
-            data = _format(column.form, value)
-        except (TypeError, ValueError) as error:
-            raise BadRowError(f"column {table}.{name} cannot hold a {type(value).__name__} of this shape") from error
-        if not column.sealed:
-            return data.decode()
-        return self.sealer.seal(f"{table}:{name}:{place_of(table, keys)}", data)
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """Which of a row's columns are written as they are."""
+
+    plain: tuple[str, ...]
+    special: tuple[tuple[str, Column], ...]
+
+
+@lru_cache(maxsize=1024)
+def _layout(table: str, names: tuple[str, ...]) -> _Layout:
+    """Found out once for rows of one shape. Raises BadRowError."""
+    unknown = sorted(set(names) - set(metadata.tables[table].columns.keys()))
+    if unknown:
+        raise BadRowError(f"table {table} has no column {', '.join(unknown)}")
+    special = COLUMNS.get(table, {})
+    return _Layout(
+        plain=tuple(name for name in names if name not in special),
+        special=tuple((name, special[name]) for name in names if name in special),
+    )
+
+
+def _written(table: str, name: str, form: Form, value: Any) -> bytes:
+    try:
+        return _format(form, value)
+    except (TypeError, ValueError) as error:
+        raise BadRowError(f"column {table}.{name} cannot hold a {type(value).__name__} of this shape") from error
+
+
+@lru_cache(maxsize=64)
+def _key_of(table: str) -> tuple[str, ...]:
+    return tuple(column.name for column in metadata.tables[table].primary_key.columns)
 
 
 def place_of(table: str, keys: Mapping[str, Any]) -> str:
     """The primary key as text, to which sealed columns are bound. Raises BadRowError where it is not all there."""
     try:
-        return "/".join(str(keys[column.name]) for column in metadata.tables[table].primary_key.columns)
+        return "/".join([str(keys[name]) for name in _key_of(table)])
     except KeyError as error:
         raise BadRowError(f"a sealed column of {table} can only be written by its primary key") from error
 
@@ -168,6 +201,16 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
+def _as_dict(value: object) -> dict[Any, Any]:
+    """Mappings of any kind, since `json` knows no others but dicts."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_LOOSE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_as_dict)
+
+
 def _format(form: Form, value: Any) -> bytes:
     if form is Form.TEXT:
         return str.encode(value, "utf-8", "surrogatepass")
@@ -175,7 +218,7 @@ def _format(form: Form, value: Any) -> bytes:
         return bytes(memoryview(value))
     if form is Form.JSON:
         return canonical_json(_shield(value))
-    return json.dumps(_lists(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _LOOSE.encode(value).encode()
 
 
 def parse(form: Form, data: bytes) -> Any:
@@ -195,7 +238,9 @@ _SHIELDED = re.compile(r"_*b64")
 
 def _shield(value: Any) -> Any:
     """Contract values already stand as ``{"b64": …}``; they must come back so, and bytes as bytes."""
-    if isinstance(value, Mapping):
+    if type(value) in AS_THEY_ARE:
+        return value
+    if type(value) is dict or isinstance(value, Mapping):
         if len(value) == 1 and _SHIELDED.fullmatch(next(iter(value))):
             return {"_" + name: _shield(item) for name, item in value.items()}
         return {name: _shield(item) for name, item in value.items()}
@@ -211,13 +256,4 @@ def _unshield(value: Any) -> Any:
         return {name: _unshield(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_unshield(item) for item in value]
-    return value
-
-
-def _lists(value: Any) -> Any:
-    """Mappings of any kind as dicts, since `json` knows no others."""
-    if isinstance(value, Mapping):
-        return {name: _lists(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_lists(item) for item in value]
     return value

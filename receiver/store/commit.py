@@ -35,6 +35,8 @@ class _Ready:
 
     outcome: Outcome
     changes: tuple[Change, ...] = ()
+    events: tuple[dict[str, Any], ...] = ()
+    """Rows that lack their number and the time."""
     error: BadRowError | None = None
 
 
@@ -61,9 +63,11 @@ class Commits(Part):
 
     def _prepare(self, outcome: Outcome) -> _Ready:
         try:
-            return _Ready(outcome=outcome, changes=prepare(self._codec, outcome.changes))
+            changes = prepare(self._codec, outcome.changes)
+            events = tuple(self._event_row(event) for event in outcome.events)
         except BadRowError as error:
             return _Ready(outcome=outcome, error=error)
+        return _Ready(outcome=outcome, changes=changes, events=events)
 
     def _write_patiently(self, ready: Sequence[_Ready]) -> list[CommitResult]:
         apart = False
@@ -154,7 +158,7 @@ class Commits(Part):
             self._move(conn, outcome.work, now)
         self._changes.write(conn, one.changes, now)
         self._bump(conn, outcome.bumps)
-        sequences = self._tell(conn, outcome.events, now)
+        sequences = self._tell(conn, one.events, now, outcome.events)
         self._wake(conn, _wakes(outcome), now)
         self._page(conn, outcome.pages, now)
         return sequences
@@ -177,7 +181,9 @@ class Commits(Part):
         if self._statements.bump.write(conn, rows) != len(rows):
             raise ConflictError("a case to be changed is not there; read again and decide again")
 
-    def _tell(self, conn: Connection, events: Sequence[NewEvent], now: int) -> dict[str, int]:
+    def _tell(
+        self, conn: Connection, ready: Sequence[dict[str, Any]], now: int, events: Sequence[NewEvent]
+    ) -> dict[str, int]:
         if not events:
             return {}
         last: dict[str, int] = {}
@@ -187,23 +193,21 @@ class Commits(Part):
                 raise ConflictError("the notice of an event is not there; read again and decide again")
             last[notice] = found - count
         rows: list[dict[str, Any]] = []
-        for event in events:
+        for row, event in zip(ready, events, strict=True):
             last[event.notice] += 1
-            rows.append(self._event_row(event, last[event.notice], now))
+            delivered_at = now if event.delivered else None
+            rows.append({**row, "sequence": last[event.notice], "created_at": now, "delivered_at": delivered_at})
         self._statements.events.write(conn, rows)
         return {row["item"]: row["sequence"] for row in rows}
 
-    def _event_row(self, event: NewEvent, sequence: int, now: int) -> dict[str, Any]:
+    def _event_row(self, event: NewEvent) -> dict[str, Any]:
         values = {
             "id": new_id(),
             "notice": event.notice,
             "item": event.item,
             "item_id": event.item_id,
-            "sequence": sequence,
             "status": event.status,
             "data": event.data,
-            "created_at": now,
-            "delivered_at": now if event.delivered else None,
             "dead_at": None,
         }
         return self._codec.to_row("event", values)

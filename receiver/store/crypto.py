@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -37,7 +35,7 @@ class Sealer:
 
     def seal(self, place: str, value: bytes) -> bytes:
         """`place` is ``table:column:rowid``; the same must be given to `open`."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return _FORMAT + nonce + self._cipher.encrypt(nonce, value, place.encode())
 
     def open(self, place: str, sealed: bytes) -> bytes:
@@ -56,7 +54,7 @@ class Sealer:
 
     def hmac(self, domain: str, value: bytes) -> str:
         """Keyed hash, 64 hex digits; equal values of one domain have equal hashes, and only the key tells which."""
-        return hmac.new(self._hash_key, domain.encode() + b"\x00" + value, hashlib.sha256).hexdigest()
+        return hmac.digest(self._hash_key, domain.encode() + b"\x00" + value, "sha256").hex()
 
 
 def load_data_key(path: Path) -> bytes:
@@ -67,7 +65,9 @@ def load_data_key(path: Path) -> bytes:
         raise DataKeyError(f"cannot read the data key ({error.strerror}); see keys.data_key_file") from error
     with open(handle, "rb") as file:
         if stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
-            raise DataKeyError("the data key can be read by others; chmod 0600 keys.data_key_file")
+            raise DataKeyError(
+                "the data key can be read by others; type chmod 600 and the file that keys.data_key_file names"
+            )
         text = file.read(1024).strip()
     return parse_data_key(text)
 

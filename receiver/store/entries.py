@@ -25,10 +25,11 @@ ENTRY_COLUMNS = (
 )
 
 _TAIL = b',"salt_actor":{"b64":"%b"},"salt_detail":{"b64":"%b"}}'
+_BEFORE, _, _AFTER = _TAIL.split(b"%b")
 _SALT_LETTERS = 44
 _TAIL_BYTES = len(_TAIL % (b"", b"")) + 2 * _SALT_LETTERS
-_SALT_ACTOR = _TAIL.index(b"%b")
-_SALT_DETAIL = _TAIL.rindex(b"%b") - len(b"%b") + _SALT_LETTERS
+_SALT_ACTOR = slice(len(_BEFORE), len(_BEFORE) + _SALT_LETTERS)
+_SALT_DETAIL = slice(-len(_AFTER) - _SALT_LETTERS, -len(_AFTER))
 _HEAD = re.compile(rb'\{"actor":"([^"\\\x00-\x1f]*)","detail":')
 
 
@@ -74,17 +75,22 @@ def checkable_entry(codec: Codec, row: Sequence[Any]) -> StoredEntry:
 
 
 def _entry(row: Sequence[Any], detail: dict[str, Any] | None) -> StoredEntry:
-    return StoredEntry(
-        id=row[0],
-        at=row[1],
-        kind=row[2],
-        subject=row[3],
-        actor_commit=row[4],
-        detail_commit=row[5],
-        leaf_hash=row[6],
-        seq=row[7],
-        detail=detail,
-    )
+    found = object.__new__(StoredEntry)
+    name, at, kind, subject, actor_commit, detail_commit, leaf_hash, seq, _ = row
+    # At once: assigning to a frozen value field by field costs more than hashing it.
+    values = {
+        "id": name,
+        "at": at,
+        "kind": kind,
+        "subject": subject,
+        "actor_commit": actor_commit,
+        "detail_commit": detail_commit,
+        "leaf_hash": leaf_hash,
+        "seq": seq,
+        "detail": detail,
+    }
+    object.__setattr__(found, "__dict__", values)
+    return found
 
 
 def _place(entry: str) -> str:
@@ -103,14 +109,14 @@ def _cut(data: bytes) -> dict[str, Any] | None:
     if head is None or cut < head.end():
         return None
     detail, tail = data[head.end() : cut], data[cut:]
+    salts = tail[_SALT_ACTOR], tail[_SALT_DETAIL]
     try:
-        salt_actor = binascii.a2b_base64(tail[_SALT_ACTOR : _SALT_ACTOR + _SALT_LETTERS])
-        salt_detail = binascii.a2b_base64(tail[_SALT_DETAIL : _SALT_DETAIL + _SALT_LETTERS])
+        salt_actor, salt_detail = binascii.a2b_base64(salts[0]), binascii.a2b_base64(salts[1])
         actor, text = head[1].decode(), detail.decode()
     except ValueError:
         return None
     # One spelling only, and bytes in a detail are spelled otherwise in a column than where they were committed to.
-    spelled = (binascii.b2a_base64(salt_actor, newline=False), binascii.b2a_base64(salt_detail, newline=False))
+    spelled = binascii.b2a_base64(salt_actor, newline=False), binascii.b2a_base64(salt_detail, newline=False)
     if tail != _TAIL % spelled or b"b64" in detail or b"\\u" in detail:
         return None
     return {"salt_actor": salt_actor, "actor": actor, "salt_detail": salt_detail, "detail": text}

@@ -9,12 +9,18 @@ from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from receiver.domain.errors import ConflictError, LedgerConflictError
 from receiver.domain.ports import StoredCheckpoint, StoredEntry
 from receiver.store import tables, upserts
-from receiver.store.database import Part
+from receiver.store.codec import Codec
+from receiver.store.database import Database, Part
 from receiver.store.entries import ENTRY_COLUMNS, checkable_entry
 from receiver.store.errors import MissingRowError
+from receiver.store.prepared import Asked
 
 
 class LedgerTables(Part):
+    def __init__(self, db: Database, codec: Codec) -> None:
+        super().__init__(db, codec)
+        self._tile, self._numbered = Asked(db.backend, _TILE), Asked(db.backend, _NUMBERED)
+
     def pending_entries(self, limit: int) -> list[tuple[str, bytes]]:
         """Id and leaf hash of entries without a number, in the order they will be numbered."""
         with self._db.read() as conn:
@@ -29,8 +35,14 @@ class LedgerTables(Part):
             return _size(conn)
 
     def tile(self, level: int, n: int) -> bytes | None:
+        return self.tiles_named([(level, n)]).get((level, n))
+
+    def tiles_named(self, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """By level and number, as one state has them; those that are not there are left out."""
         with self._db.read() as conn:
-            return conn.execute(_TILE, {"a_level": level, "a_n": n}).scalar_one_or_none()
+            # Each by its key: SQLite answers a list of pairs by reading the whole table.
+            rows = [self._tile.first(conn, {"a_level": level, "a_n": n}) for level, n in names]
+        return {name: row[0] for name, row in zip(names, rows, strict=True) if row is not None}
 
     def append_to_ledger(
         self, first_seq: int, entries: Sequence[tuple[str, int]], tiles: Sequence[tuple[int, int, bytes]]
@@ -80,7 +92,7 @@ class LedgerTables(Part):
         """For checking: a detail may be the text that was committed to instead of what it says."""
         given = {"first": first_seq, "at_most": limit}
         with self._db.read() as conn:
-            return [checkable_entry(self._codec, row) for row in conn.execute(_NUMBERED, given).all()]
+            return [checkable_entry(self._codec, row) for row in self._numbered.all(conn, given)]
 
     def _put_tiles(self, conn: Connection, tiles: Sequence[tuple[int, int, bytes]]) -> None:
         if not tiles:

@@ -24,6 +24,7 @@ from receiver.store.people import People
 from receiver.store.probe import Probes
 from receiver.store.queue import WorkQueue
 from receiver.store.reads import SingleReads
+from receiver.store.received import ReceivedReads
 from receiver.store.wake import SocketListener
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 _KEY_MARK = "data_key_mark"
 
 
-class SqlStore(Commits, SingleReads, Lists, LedgerTables, WorkQueue, People, Probes, Figured, AlarmQuestions):
+class SqlStore(
+    Commits, SingleReads, ReceivedReads, Lists, LedgerTables, WorkQueue, People, Probes, Figured, AlarmQuestions
+):
     """Fills `receiver.domain.ports.Store`. One per process, opened after any fork; safe for its threads."""
 
     @property

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -19,6 +19,7 @@ from receiver.vault.errors import VaultUnavailableError
 
 _REF = re.compile(r"[0-9a-f]{2}/[A-Za-z0-9_-]{1,100}\.(age|header)")
 _PART = re.compile(r"[0-9a-f]{2}/\.[A-Za-z0-9_.-]+\.part")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -38,8 +39,14 @@ class BlobWriter(Protocol):
 class BlobStore(Protocol):
     """Every method raises VaultUnavailableError, and nothing else, when the store fails."""
 
-    def put(self, ref: str) -> AbstractContextManager[BlobWriter]:
-        """Durable under `ref` when the block ends well; gone without trace when it raises."""
+    def put(self, ref: str, *, settled: bool = True) -> AbstractContextManager[BlobWriter]:
+        """Durable under `ref` when the block ends well; gone without trace when it raises.
+
+        With `settled` False the bytes are durable, and the name is once `settle` has been told of it.
+        """
+
+    def settle(self, refs: Collection[str]) -> None:
+        """Make these names durable, which were put unsettled. A store whose names need nothing does nothing."""
 
     def open(self, ref: str) -> BinaryIO:
         """From the store itself, not from what this machine remembers of it. Raises FileNotFoundError."""
@@ -50,13 +57,23 @@ class BlobStore(Protocol):
     def list(self) -> Iterator[Blob]: ...
 
 
-@contextmanager
-def store_errors(doing: str) -> Iterator[None]:
-    """Turn what the operating system says into our words; the file's path stays out of them."""
-    try:
-        yield
-    except OSError as error:
-        raise _unavailable(doing, error) from error
+class store_errors:  # noqa: N801 - a block's opening word, like contextlib.suppress
+    """Turn what the operating system says into our words; the file's path stays out of them.
+
+    A class, for forty of them stand around the calls of one small seal.
+    """
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _unavailable(self._doing, error) from error
 
 
 def _unavailable(doing: str, error: OSError) -> VaultUnavailableError:
@@ -70,16 +87,15 @@ class DirectoryStore:
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
         self._durable: set[str] = set()
-        """Folders that this process saw on the disk: whoever made one before may not have lived to sync it."""
+        """Folders in the root that this process synced: whoever made one before may not have lived to."""
 
     @contextmanager
-    def put(self, ref: str) -> Iterator[_FileWriter]:
+    def put(self, ref: str, *, settled: bool = True) -> Iterator[_FileWriter]:
         path = self._path(ref)
         folder, name = os.path.split(path)
         part = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
         with store_errors("making a file"):
-            self._make_folder(folder)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = self._new_file(folder, part)
         try:
             try:
                 yield _FileWriter(descriptor)
@@ -90,11 +106,18 @@ class DirectoryStore:
                     os.close(descriptor)
             with store_errors("naming a file"):
                 os.rename(part, path)
-                _sync_folder(folder)
+            if settled:
+                self.settle((ref,))
         except BaseException:
             with contextlib.suppress(FileNotFoundError), store_errors("clearing up"):
                 _unlink(part)
             raise
+
+    def settle(self, refs: Collection[str]) -> None:
+        folders = dict.fromkeys(os.path.dirname(self._path(ref)) for ref in refs)
+        with store_errors("naming a file"):
+            for folder in folders:
+                _sync_folder(folder)
 
     def open(self, ref: str) -> BinaryIO:
         try:
@@ -130,18 +153,24 @@ class DirectoryStore:
                         continue
                 yield Blob(ref=ref if known else None, name=ref, modified_seconds=modified)
 
+    def _new_file(self, folder: str, path: str) -> int:
+        if os.path.basename(folder) in self._durable:
+            # Somebody may have taken the folder away since; then it is made again.
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(path, _NEW_FILE, 0o600)
+        self._make_folder(folder)
+        return os.open(path, _NEW_FILE, 0o600)
+
     def _make_folder(self, folder: str) -> None:
-        if folder in self._durable and os.path.isdir(folder):
-            return
-        if self.root not in self._durable or not os.path.isdir(self.root):
+        if not self._durable or not os.path.isdir(self.root):
             _make_folder(self.root)
-            self._durable = {self.root}
+            self._durable = set()
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         # One sync covers every folder that is there by then, so a vault in use costs one after a start, not 256.
         there = os.listdir(self.root)
         _sync_folder(self.root)
-        self._durable.update(os.path.join(self.root, name) for name in there)
+        self._durable.update(there)
 
     def _path(self, ref: str) -> str:
         if not _REF.fullmatch(ref):

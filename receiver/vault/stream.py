@@ -36,9 +36,8 @@ class PayloadWriter:
         self._counter = 0
         self._held = bytearray(CHUNK_BYTES)
         self._held_bytes = 0
-        self._batch = bytearray(BATCH_BYTES)
-        self._batch_bytes = 0
-        emit(memoryview(nonce))
+        self._batch = bytearray(nonce)
+        self._batch_bytes = NONCE_BYTES
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
@@ -68,6 +67,9 @@ class PayloadWriter:
         if self._batch_bytes + SEALED_CHUNK_BYTES > BATCH_BYTES:
             self._flush()
         end = self._batch_bytes + len(chunk) + TAG_BYTES
+        if end > len(self._batch):
+            # Clearing a whole batch costs more than sealing a small file does.
+            self._batch += bytes((end if last else BATCH_BYTES) - len(self._batch))
         target = memoryview(self._batch)[self._batch_bytes : end]
         self._cipher.encrypt_into(_chunk_nonce(self._counter, last=last), chunk, None, target)
         self._counter += 1

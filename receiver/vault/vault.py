@@ -6,36 +6,23 @@ Layout: ``payloads/ab/<seal>.age`` and, apart from them, ``ab/<seal>.header`` in
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
-import re
-import secrets
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
-from receiver.domain.clock import Clock, SystemClock, to_micros
-from receiver.domain.ports import SealResult
-from receiver.vault import age, stream
-from receiver.vault.directory import BlobStore, DirectoryStore, store_errors
+from receiver.domain.clock import Clock, SystemClock
+from receiver.domain.seals import SealedTogether, SealResult, ToSeal
+from receiver.vault import age
+from receiver.vault.directory import BlobStore, DirectoryStore
 from receiver.vault.errors import AgeError, SealMismatchError, VaultUnavailableError
 from receiver.vault.probe import probe_vault
+from receiver.vault.sealing import DIGESTS, Sealing, header_bytes, reader, take_away
 from receiver.vault.sweep import sweep
 
-READ_BYTES = 1024 * 1024
-DIGESTS = ("sha256", "md5", "sha1")
-_SEAL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _CHECK_PIECE_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    plain: dict[str, str]
-    size_bytes: int
-    sha256_sealed: str
-    sealed_bytes: int
 
 
 class DirectoryVault:
@@ -68,6 +55,21 @@ class DirectoryVault:
         self._identity_search, self._min_free_bytes = tuple(identity_search), min_free_bytes
         self._started = (self._clock.now(), self._clock.monotonic())
 
+    def seal_all(
+        self, objects: Sequence[ToSeal], name: str, manifest: Callable[[Sequence[SealResult]], bytes]
+    ) -> SealedTogether:
+        """Seal one object after the other, then the document that `manifest` makes of what came of them.
+
+        All of it is durable, read back and compared when this returns; when it raises, nothing is left but what the
+        sweep takes. Raises as `seal` does, and whatever opening, reading or `manifest` raises, untouched.
+        """
+        with self._together(objects[0].seal_id) as sealing:
+            seals = []
+            for one in objects:
+                with one.open() as read:
+                    seals.append(sealing.seal(one.seal_id, read, DIGESTS))
+            return SealedTogether(seals=tuple(seals), manifest=sealing.seal_document(name, manifest(seals)))
+
     def seal(self, seal_id: str, read: Callable[[int], bytes], *, digests: tuple[str, ...] = DIGESTS) -> SealResult:
         """Encrypt what `read` gives until it gives nothing, make it durable, read it back, decrypt, compare.
 
@@ -77,50 +79,20 @@ class DirectoryVault:
         whatever `read` raises, untouched.
         """
         unknown = set(digests) - set(DIGESTS)
-        if unknown or not self._recipients:
-            raise ValueError(f"unknown digests: {sorted(unknown)}" if unknown else "a vault needs recipients")
-        payload_ref, header_ref = refs_of(seal_id)
-        file_key = bytearray(secrets.token_bytes(age.FILE_KEY_BYTES))
-        try:
-            written = self._write_payload(payload_ref, file_key, read, digests)
-            try:
-                header = age.make_header(file_key, self._recipients)
-                self._write_headers(header_ref, header)
-                self._read_back(payload_ref, header_ref, header, file_key, written)
-            except BaseException:
-                self._take_away(payload_ref, header_ref)
-                raise
-        finally:
-            file_key[:] = bytes(len(file_key))
-        return SealResult(
-            seal_id=seal_id,
-            payload_ref=payload_ref,
-            header_ref=header_ref,
-            sha256_plain=written.plain["sha256"],
-            md5_plain=written.plain.get("md5"),
-            sha1_plain=written.plain.get("sha1"),
-            size_bytes=written.size_bytes,
-            sha256_sealed=written.sha256_sealed,
-            sealed_bytes=written.sealed_bytes,
-            checked_at=to_micros(self._clock.now()),
-        )
+        if unknown:
+            raise ValueError(f"unknown digests: {sorted(unknown)}")
+        with self._together(seal_id) as sealing:
+            return sealing.seal(seal_id, read, digests)
 
     def seal_document(self, name: str, data: bytes) -> SealResult:
-        """Seal a small document of ours (a manifest, a message) under an opaque name, like a seal id."""
-        view = memoryview(data)
-        position = 0
-
-        def read(size: int) -> bytes:
-            nonlocal position
-            position += size
-            return bytes(view[position - size : position])
-
-        return self.seal(name, read, digests=("sha256",))
+        """Seal a small document of ours (a message, a sample) alone, under an opaque name like a seal id."""
+        with self._together(name) as sealing:
+            return sealing.seal_document(name, data)
 
     def try_out(self, name: str, data: bytes) -> None:
         """Seal a sample as evidence is sealed, read it back, take it away. Raises as `seal` does."""
         sealed = self.seal_document(name, data)
-        self._take_away(sealed.payload_ref, sealed.header_ref)
+        take_away(self._payloads, self._headers, sealed.payload_ref, sealed.header_ref)
 
     def check_seal(self, payload_ref: str, sha256_sealed: str, progress: Callable[[int], object] | None = None) -> bool:
         """Hash the sealed bytes again. False when they are gone or changed; `progress` hears bytes read since last."""
@@ -130,7 +102,7 @@ class DirectoryVault:
         except FileNotFoundError:
             return False
         with source:
-            read = _reader(source)
+            read = reader(source)
             while piece := read(_CHECK_PIECE_BYTES):
                 found.update(piece)
                 if progress:
@@ -176,76 +148,31 @@ class DirectoryVault:
             min_free_bytes=self._min_free_bytes,
         )
 
-    def _write_payload(
-        self, ref: str, file_key: bytearray, read: Callable[[int], bytes], digests: tuple[str, ...]
-    ) -> _Written:
-        plain = {name: hashlib.new(name, usedforsecurity=False) for name in ("sha256", *digests)}
-        sealed, size_bytes, sealed_bytes = hashlib.sha256(), 0, 0
-        with self._payloads.put(ref) as out:
-
-            def emit(data: memoryview) -> None:
-                nonlocal sealed_bytes
-                sealed.update(data)
-                out.write(data)
-                sealed_bytes += len(data)
-
-            payload = stream.PayloadWriter(file_key, emit)
-            while piece := read(READ_BYTES):
-                for digest in plain.values():
-                    digest.update(piece)
-                payload.update(piece)
-                size_bytes += len(piece)
-            payload.finish()
-        return _Written(
-            plain={name: digest.hexdigest() for name, digest in plain.items()},
-            size_bytes=size_bytes,
-            sha256_sealed=sealed.hexdigest(),
-            sealed_bytes=sealed_bytes,
-        )
-
-    def _write_headers(self, ref: str, header: bytes) -> None:
-        for store in self._headers:
-            with store.put(ref) as out:
-                out.write(header)
-
-    def _read_back(
-        self, payload_ref: str, header_ref: str, header: bytes, file_key: bytearray, written: _Written
-    ) -> None:
-        """Compare what the stores give back with what went in. Raises SealMismatchError."""
-        sealed, plain = hashlib.sha256(), hashlib.sha256()
+    @contextmanager
+    def _together(self, folder_of: str) -> Iterator[Sealing]:
+        """What is sealed in the block is durable after it; when it raises, all of it is taken away."""
+        if not self._recipients:
+            raise ValueError("a vault needs recipients")
+        sealing = self._begin(folder_of)
         try:
-            if any(self._header_in(store, header_ref) != header for store in self._headers):
-                raise SealMismatchError("a header store gave back another header than was written; look at its disk")
-            age.check_header(header, file_key)
-            with self._payloads.open(payload_ref) as source:
-                read = _reader(source)
+            yield sealing
+            sealing.settle()
+        except BaseException:
+            sealing.take_away()
+            raise
 
-                def read_hashed(size: int) -> bytes:
-                    data = read(size)
-                    sealed.update(data)
-                    return data
-
-                size_bytes = stream.open_payload(file_key, read_hashed, plain.update)
-        except (AgeError, FileNotFoundError) as error:
-            raise SealMismatchError("the sealed bytes read back do not open; look at the vault's disk") from error
-        same = (size_bytes, plain.hexdigest(), sealed.hexdigest()) == (
-            written.size_bytes,
-            written.plain["sha256"],
-            written.sha256_sealed,
+    def _begin(self, folder_of: str) -> Sealing:
+        return Sealing(
+            folder_of,
+            payloads=self._payloads,
+            headers=self._headers,
+            recipients=self._recipients,
+            clock=self._clock,
         )
-        if not same:
-            raise SealMismatchError("the sealed bytes read back are not what was sealed; look at the vault's disk")
-
-    def _take_away(self, payload_ref: str, header_ref: str) -> None:
-        # Headers first: without them nobody can take the rest for a seal. What cannot be deleted now, the sweep takes.
-        for store, ref in (*((store, header_ref) for store in self._headers), (self._payloads, payload_ref)):
-            with contextlib.suppress(VaultUnavailableError):
-                store.delete(ref)
 
     def _header_in(self, store: BlobStore, ref: str) -> bytes | None:
         try:
-            with store.open(ref) as source:
-                header = _reader(source)(age.HEADER_MAX_BYTES)
+            header = header_bytes(store, ref)
             age.parse_header(header)
         except (FileNotFoundError, AgeError):
             return None
@@ -257,19 +184,3 @@ class DirectoryVault:
         self._started = (now, monotonic)
         if abs(jumped) > 60:
             raise VaultUnavailableError("the clock jumped, so nothing is swept now; see that it is right, then again")
-
-
-def refs_of(seal_id: str) -> tuple[str, str]:
-    """The names of a seal's payload and header. Ids begin with the time, so folders are chosen by a hash."""
-    if not _SEAL_ID.fullmatch(seal_id):
-        raise ValueError("a seal's name is letters, digits, - and _")
-    shard = hashlib.sha256(seal_id.encode()).hexdigest()[:2]
-    return f"{shard}/{seal_id}.age", f"{shard}/{seal_id}.header"
-
-
-def _reader(source: BinaryIO) -> Callable[[int], bytes]:
-    def read(size: int) -> bytes:
-        with store_errors("reading"):
-            return source.read(size)
-
-    return read

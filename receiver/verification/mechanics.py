@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import http_sf
 from cryptography.exceptions import InvalidSignature as RawInvalidSignature
 from http_message_signatures import (
     ContentDigest,
@@ -17,11 +18,13 @@ from http_message_signatures import (
     HTTPSignatureAlgorithm,
     HTTPSignatureKeyResolver,
     InvalidSignature,
+    PreparedSignature,
     algorithms,
 )
 
 from receiver.verification.errors import SigningError, VerificationError
 from receiver.verification.keys import Algorithm, PrivateKey, PublicKey
+from receiver.verification.plain import base_of, plain_label, plain_params, plain_request, plain_response
 
 _CLASSES: dict[Algorithm, type[HTTPSignatureAlgorithm]] = {
     Algorithm.ED25519: algorithms.ED25519,
@@ -38,9 +41,6 @@ class Lines:
 
     def items(self) -> list[tuple[str, str]]:
         return list(self._lines)
-
-    def __iter__(self) -> Any:
-        return iter([name for name, _ in self._lines])
 
     def __contains__(self, name: str) -> bool:
         return any(name.lower() == known.lower() for known, _ in self._lines)
@@ -125,6 +125,8 @@ def sign_bytes(data: bytes, *, algorithm: Algorithm, private_key: PrivateKey) ->
 
 def check_digest(value: str, body: bytes) -> None:
     """Every listed digest is sha-256 or sha-512 and fits the raw body (RFC 9530). Raises VerificationError 401."""
+    if value == content_digest(body):
+        return
     try:
         ContentDigest.verify(value, body)
     except (InvalidSignature, UnicodeError) as error:
@@ -141,28 +143,60 @@ def sign(
     params: SignatureParams,
 ) -> dict[str, str]:
     """The two signature headers for `message`. Raises SigningError."""
-    signer = HTTPMessageSigner(signature_algorithm=_CLASSES[algorithm])
+    identifiers = [name if name.startswith('"') else f'"{name}"' for name in covered]
+    text = plain_params(
+        identifiers,
+        {
+            "created": int(params.created_at.timestamp()),
+            "keyid": key_id,
+            "alg": algorithm.value,
+            "expires": None if params.expires_at is None else int(params.expires_at.timestamp()),
+            "nonce": params.nonce,
+            "tag": params.tag,
+        },
+    )
+    components = _plain_components(message, identifiers)
     try:
-        prepared = signer.prepare(
-            message,
-            key_id=key_id,
-            created=params.created_at,
-            expires=params.expires_at,
-            nonce=params.nonce,
-            label=params.label,
-            tag=params.tag,
-            covered_component_ids=covered,
-            use_existing_digest="content-digest" in message.headers,
-        )
-        # The library's own `apply` builds everything again, for messages that may change while somebody else signs.
-        signature = sign_bytes(prepared.signature_base, algorithm=algorithm, private_key=private_key)
+        if text is None or components is None or not plain_label(params.label):
+            prepared = _prepare(message, key_id=key_id, algorithm=algorithm, covered=covered, params=params)
+            base, text = prepared.signature_base, prepared.signature_params
+        else:
+            base = base_of(components, text)
+        signature = sign_bytes(base, algorithm=algorithm, private_key=private_key)
     except HTTPMessageSignaturesException as error:
         raise SigningError("the message cannot be signed; check its URL and headers for odd characters") from error
     return {
-        "Signature-Input": f"{prepared.label}={prepared.signature_params}",
-        "Signature": http_sf.ser({prepared.label: (signature, {})}),
+        "Signature-Input": f"{params.label}={text}",
+        "Signature": f"{params.label}=:{_base64(signature)}:",
     }
 
 
+def _plain_components(message: Message, identifiers: Sequence[str]) -> dict[str, str] | None:
+    if isinstance(message, RequestMessage):
+        return plain_request(message, [identifier[1:-1] for identifier in identifiers])
+    return plain_response(message, identifiers)
+
+
+def _prepare(
+    message: Message, *, key_id: str, algorithm: Algorithm, covered: Sequence[str], params: SignatureParams
+) -> PreparedSignature:
+    signer = HTTPMessageSigner(signature_algorithm=_CLASSES[algorithm])
+    return signer.prepare(
+        message,
+        key_id=key_id,
+        created=params.created_at,
+        expires=params.expires_at,
+        nonce=params.nonce,
+        label=params.label,
+        tag=params.tag,
+        covered_component_ids=covered,
+        use_existing_digest="content-digest" in message.headers,
+    )
+
+
 def content_digest(body: bytes) -> str:
-    return ContentDigest.create(body)
+    return f"sha-256=:{_base64(hashlib.sha256(body).digest())}:"
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()

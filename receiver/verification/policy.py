@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from receiver.domain.notice import (
@@ -34,8 +34,10 @@ from receiver.verification.mechanics import (
     Lines,
     RequestMessage,
     check_digest,
+    verify_bytes,
     verify_signature,
 )
+from receiver.verification.plain import base_of, plain_request
 from receiver.verification.wellformed import (
     DEFAULT_LIMITS,
     VerificationLimits,
@@ -205,9 +207,14 @@ def _find_key(chosen: Candidate, register: KeyRegister, *, signed_at: dt.datetim
 
 
 def _verify(chosen: Candidate, request: UnverifiedRequest, origin: str, record: KeyRecord) -> dict[str, str]:
-    message = RequestMessage(
-        method=request.method, url=origin + request.target, headers=Lines(only_signature(chosen, request.headers))
-    )
+    url = origin + request.target
+    whole = RequestMessage(method=request.method, url=url, headers=Lines(request.headers))
+    plain = plain_request(whole, chosen.names)
+    if plain is not None:
+        base = base_of(plain, chosen.params_text)
+        verify_bytes(base, chosen.signature, algorithm=record.algorithm, public_key=record.public_key)
+        return {name.strip('"'): value for name, value in plain.items()}
+    message = replace(whole, headers=Lines(only_signature(chosen, request.headers)))
     covered = verify_signature(
         message, tag=chosen.params["tag"], label=chosen.label, algorithm=record.algorithm, public_key=record.public_key
     )

@@ -61,11 +61,12 @@ def build_adapters(config: Config) -> Adapters:
     )
 
 
-def build_vault(config: Config) -> DirectoryVault:
+def build_vault(config: Config, *, sealing: bool = True) -> DirectoryVault:
+    """Without `sealing` it can only check what lies there, and needs no custodian's line for that."""
     second = config.vault.second_headers_path
     return DirectoryVault(
         str(config.vault.path),
-        load_recipients(str(config.vault.recipients_file)),
+        load_recipients(str(config.vault.recipients_file)) if sealing else (),
         second_headers_path=str(second) if second else None,
         identity_search=(str(config.source.parent), str(config.server.data_dir)),
     )

@@ -75,19 +75,20 @@ class LiveRegister:
         self._files = load_key_files(config)
         self._has_directories = any(issuer.keys_url is not None for issuer in config.issuers)
         self._read_at = -REREAD_SECONDS
-        self._records: tuple[KeyRecord, ...] = self._files
+        self._ring = KeyRing(self._files)
 
     def find(self, key_id: str) -> KeyRecord | None:
-        records = self._current()
-        if not any(record.key_id == key_id for record in records):
+        record = self._current().find(key_id)
+        if record is None:
             return None  # a stranger's guess must not cost a read of the database
-        merged = merge_overlay(records, self._reads.key_overlay())
+        row = self._reads.find_key(record.issuer, record.key_id)
+        merged = merge_overlay([record], [] if row is None else [row])
         for alarm in merged.alarms:
             log.error("key.alarm", words=alarm)
-        return KeyRing(merged.records).find(key_id)
+        return merged.records[0] if merged.records else None
 
-    def _current(self) -> tuple[KeyRecord, ...]:
+    def _current(self) -> KeyRing:
         if self._has_directories and time.monotonic() - self._read_at >= REREAD_SECONDS:
             self._read_at = time.monotonic()
-            self._records = (*self._files, *load_directories(self._config, self._files))
-        return self._records
+            self._ring = KeyRing((*self._files, *load_directories(self._config, self._files)))
+        return self._ring

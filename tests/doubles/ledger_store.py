@@ -49,6 +49,9 @@ class MemoryLedgerStore:
     def tile(self, level: int, n: int) -> bytes | None:
         return self.tiles.get((level, n))
 
+    def tiles_named(self, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        return {name: self.tiles[name] for name in names if name in self.tiles}
+
     def append_to_ledger(
         self, first_seq: int, entries: Sequence[tuple[str, int]], tiles: Sequence[tuple[int, int, bytes]]
     ) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from receiver.vault import age
-from receiver.vault.vault import DirectoryVault, refs_of
+from receiver.vault.sealing import refs_of
+from receiver.vault.vault import DirectoryVault
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +27,9 @@ from receiver.domain.errors import ConflictError, DeliveryError
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, NewEvent, Outcome, Table, Wake
 from receiver.domain.policy import IssuerPolicy, Policy
-from receiver.domain.ports import SealResult, SentResponse
+from receiver.domain.ports import SentResponse
 from receiver.domain.rows import CaseView, EventRow, NoticeView, WorkRow
+from receiver.domain.seals import SealedTogether, SealResult, ToSeal
 from receiver.domain.status import ItemStatus, Track
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.engine.lanes import plan
@@ -90,6 +91,15 @@ class MemoryVault:
     def seal_document(self, name: str, data: bytes) -> SealResult:
         parts = iter((data, b""))
         return self.seal(name, lambda _size: next(parts))
+
+    def seal_all(
+        self, objects: Sequence[ToSeal], name: str, manifest: Callable[[Sequence[SealResult]], bytes]
+    ) -> SealedTogether:
+        seals = []
+        for one in objects:
+            with one.open() as read:
+                seals.append(self.seal(one.seal_id, read))
+        return SealedTogether(seals=tuple(seals), manifest=self.seal_document(name, manifest(seals)))
 
     def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
         body = self.sealed[payload_ref.removesuffix(".age")]

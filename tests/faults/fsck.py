@@ -36,6 +36,7 @@ def after_the_crash(places: Places, keys: Keys) -> list[str]:
     sealed = [_unsealed(places, keys, seal.payload_ref) for seal in _seals(store)]
     if not set(sealed) <= {noise(PICTURE), noise(NEW_PICTURE)}:
         problems.append("bad evidence: the database names a seal that does not hold the bytes")
+    problems += [f"bad evidence: {words}" for words in _seals_at_fault(places, keys, store)]
     problems += [f"lost ACK {name}" for name in _acks(places) if not _has(store, name)]
     problems += _bytes_lost(places, sealed)
     known = {event.id for notice in _notices(store) for event in store.events_of(notice)}
@@ -212,7 +213,7 @@ def _unsealed(places: Places, keys: Keys, payload_ref: str) -> bytes:
 
 
 def _sealed_well(places: Places, keys: Keys, store: SqlStore) -> Iterator[str]:
-    seals, vault = _seals(store), _vault(places, keys)
+    seals = _seals(store)
     if not seals:
         yield "nothing was sealed"
     for count in Counter(seal.pin for seal in seals).values():
@@ -221,9 +222,18 @@ def _sealed_well(places: Places, keys: Keys, store: SqlStore) -> Iterator[str]:
     for seal in seals:
         if _unsealed(places, keys, seal.payload_ref) not in (noise(PICTURE), noise(NEW_PICTURE)):
             yield "bad evidence at rest"
-        if not _unsealed(places, keys, seal.manifest_ref or "").startswith(b"{"):
+    yield from _seals_at_fault(places, keys, store)
+
+
+def _seals_at_fault(places: Places, keys: Keys, store: SqlStore) -> Iterator[str]:
+    """Of every seal that the database names, in every store of the vault."""
+    vault = _vault(places, keys)
+    for seal in _seals(store):
+        manifest = _unsealed(places, keys, seal.manifest_ref or "")
+        if not manifest.startswith(b"{") or seal.id.encode() not in manifest:
             yield "a manifest does not open"
-        if not vault.check_seal(seal.payload_ref, seal.sha256_sealed) or not vault.check_header(seal.header_ref):
+        headers = (seal.header_ref, (seal.manifest_ref or "").removesuffix(".age") + ".header")
+        if not vault.check_seal(seal.payload_ref, seal.sha256_sealed) or not all(map(vault.check_header, headers)):
             yield "vault verify: a seal does not read back"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from adapters.contract import CacheAdapter, Capabilities, GateAdapter, Pin, Reader, Ref, StorageAdapter
 from adapters.memory.cache import MemoryCache
-from receiver.domain.ports import SealResult, SentResponse
+from receiver.domain.ports import SentResponse
 from receiver.domain.rows import WorkRow
+from receiver.domain.seals import SealResult
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.pipeline import Step, Tools
 from tests.doubles.world import MemoryVault

@@ -19,6 +19,7 @@ from typing import Any
 
 from adapters.contract import Reader
 from receiver.domain.outcome import Outcome, WorkMove
+from receiver.domain.seals import SealedTogether, ToSeal
 from receiver.engine.committer import Committer
 from receiver.store.commit import Commits
 from receiver.store.database import Database
@@ -140,12 +141,18 @@ def remote_store(line: Line, fuse: Fuse) -> Any:
 def remote_vault(line: Line, fuse: Fuse) -> Any:
     vault = remote("vault", line)
 
-    def seal(self: Any, seal_id: str, read: Callable[[int], bytes], **kwargs: Any) -> Any:
-        del self
-        body = b"".join(iter(lambda: read(_READ_BYTES), b""))
-        return line.ask("call", "vault", "seal_bytes", (seal_id, body), kwargs)
+    def seal(one: ToSeal) -> Any:
+        with one.open() as read:
+            body = b"".join(iter(lambda: read(_READ_BYTES), b""))
+            return line.ask("call", "vault", "seal_bytes", (one.seal_id, body), {})
 
-    type(vault).seal = seal
+    def seal_all(self: Any, objects: Sequence[ToSeal], name: str, manifest: Callable[..., bytes]) -> SealedTogether:
+        del self
+        seals = tuple(seal(one) for one in objects)
+        document = line.ask("call", "vault", "seal_document", (name, manifest(seals)), {})
+        return SealedTogether(seals=seals, manifest=document)
+
+    type(vault).seal_all = seal_all
     return fuse.wire(vault, "vault")
 
 

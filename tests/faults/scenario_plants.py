@@ -79,6 +79,13 @@ def unsynced_evidence() -> None:
     told.os = SimpleNamespace(**{**names, "fsync": lambda _file: None})
 
 
+def unsettled_names() -> None:
+    """A seal is called good while the second header store has its bytes and not their names."""
+    store: Any = directory.DirectoryStore
+    settle = store.settle
+    store.settle = lambda self, refs: None if self.root.endswith("second") else settle(self, refs)
+
+
 def answers_anyway() -> None:
     """Whoever waits for a commit hears that it is written, also where it is not."""
     submit = scenario_parts.OneThread.submit
@@ -94,5 +101,6 @@ def answers_anyway() -> None:
 PLANTS: dict[str, Callable[[], None]] = {
     "hasty_commits": hasty_commits,
     "unsynced_evidence": unsynced_evidence,
+    "unsettled_names": unsettled_names,
     "answers_anyway": answers_anyway,
 }

@@ -1,7 +1,7 @@
 """The power goes at any moment: whatever state the disk may be in then, nothing that was answered or told is lost.
 
 `kill -9` says nothing about this, since the kernel keeps what was written. So plays are recorded call by call, and the
-disk is built as it may look after a power cut; two planted bugs show that the method finds what it is for.
+disk is built as it may look after a power cut; three planted bugs show that the method finds what it is for.
 """
 
 from __future__ import annotations
@@ -188,6 +188,7 @@ def test_hasty_commits_are_found_out(stage: Stage) -> None:
     assert _first_wrong(stage, done, lambda problem: problem.startswith("lost ACK"))
 
 
-def test_unsynced_evidence_is_found_out(stage: Stage) -> None:
-    done = stage.record("take_down", plant="unsynced_evidence")
+@pytest.mark.parametrize("plant", ["unsynced_evidence", "unsettled_names"])
+def test_unsynced_evidence_is_found_out(stage: Stage, plant: str) -> None:
+    done = stage.record("take_down", plant=plant)
     assert _first_wrong(stage, done, lambda problem: problem.startswith("bad evidence"))

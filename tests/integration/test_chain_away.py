@@ -80,6 +80,21 @@ def test_url_alone_waits_for_its_gate(world: World, monkeypatch: pytest.MonkeyPa
     assert [s for _, s in world.told(notice)] == ["failed", "disabled"]
 
 
+@pytest.mark.parametrize(("there", "status"), [(False, "unavailable"), (True, "failed")])
+def test_url_alone_no_gate_takes(world: World, monkeypatch: pytest.MonkeyPatch, *, there: bool, status: str) -> None:
+    def never(*args: Any) -> Any:
+        raise Unsupported("URLs this long")
+
+    monkeypatch.setattr(world.gate, "_deny", never)
+    url = "https://gate.example.net/gallery.php?id=7"
+    if there:
+        world.put("/gallery.php", BODY)
+    notice = world.notify(url)
+    world.run()
+    assert world.statuses(notice) == [status]
+    assert ("exposure.stuck" in [p.kind for p in world.db.open_pages(10)]) is there
+
+
 def test_slow_gate_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that takes long to reload: blocked, purged, seen gone and told meanwhile; and taken back in order."""
     reloaded, deny = threading.Event(), world.gate._deny

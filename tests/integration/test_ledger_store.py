@@ -17,7 +17,7 @@ from receiver.ledger.errors import LedgerForkError
 from receiver.ledger.prove import check_proof, prove
 from receiver.ledger.sequencer import Sequencer
 from receiver.ledger.verify import LedgerReport, verify_ledger
-from receiver.store import SqlStore
+from receiver.store import SqlStore, upgrade
 from tests.doubles.databases import Database
 
 
@@ -97,6 +97,30 @@ def test_writing_past_the_receiver_is_found(ledger: Ledger, database: Database, 
     assert ledger.verify().ok
     behind_the_back(database, sql)
     assert not ledger.verify().ok
+
+
+@pytest.mark.parametrize("column", ["at", "kind", "subject", "actor_commit", "detail_commit", "leaf_hash", "data"])
+@pytest.mark.parametrize("value", ["'text'", "7", "0.5", "x'ff'", "x''"])
+def test_value_of_another_type_is_found(tmp_path: Path, column: str, value: str) -> None:
+    """SQLite takes anything in any column; the other entries are checked all the same."""
+    url = f"sqlite:///{tmp_path}/receiver.db"
+    upgrade(url)
+    database = Database(kind="sqlite", url=url, data_dir=tmp_path)
+    store = database.open()
+    try:
+        (tmp_path / "outside").mkdir()
+        ledger = Ledger(store, tmp_path / "outside")
+        ledger.add(10)
+        ledger.sequencer.checkpoint()
+        entry = f"UPDATE entry SET {column} = {value} WHERE seq = 5"
+        detail = f"UPDATE entry_detail SET data = {value} WHERE entry = (SELECT id FROM entry WHERE seq = 5)"
+        behind_the_back(database, detail if column == "data" else entry)
+        behind_the_back(database, "UPDATE entry SET at = at + 1 WHERE seq = 7")
+        problems = ledger.verify().problems
+    finally:
+        store.close()
+    assert any(problem.startswith(("entry 5:", "entry 5 ")) for problem in problems)
+    assert any(problem.startswith("entry 7:") for problem in problems)
 
 
 def test_cut_ledger_is_not_signed_again(ledger: Ledger, database: Database) -> None:

@@ -107,9 +107,14 @@ def test_ledger_is_numbered_without_gaps(store: SqlStore) -> None:
         store.append_to_ledger(0, [(pending[3][0], 0)], [])
     with pytest.raises(LedgerConflictError):
         store.append_to_ledger(3, [(pending[0][0], 3)], [(0, 0, b"wrong")])
-    store.append_to_ledger(3, [(name, 3 + n) for n, (name, _) in enumerate(pending[3:])], [(0, 0, b"b" * 160)])
+    store.append_to_ledger(
+        3, [(name, 3 + n) for n, (name, _) in enumerate(pending[3:])], [(0, 0, b"b" * 160), (2, 1, b"c" * 32)]
+    )
     assert store.tile(0, 0) == b"b" * 160
     assert store.tile(1, 0) is None
+    named = store.tiles_named([(0, 0), (0, 1), (1, 2), (2, 1)])
+    assert named == {(0, 0): b"b" * 160, (2, 1): b"c" * 32}
+    assert store.tiles_named([]) == {}
     entries = store.iter_entries(1, 3)
     assert [entry.seq for entry in entries] == [1, 2, 3]
     assert [verify_entry(entry) for entry in entries] == [(), (), ()]

@@ -186,6 +186,18 @@ def test_a_proof_reads_few_tiles() -> None:
     assert tiles.reads <= 5
 
 
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 511, 512, 700, 65_535, 65_536, 65_537, 70_000])
+def test_proof_tiles_are_all_it_reads(size: int) -> None:
+    tiles = filled(size)
+    root, leaves = tiles.tree().root(), numbered(size)
+    for index in {0, 1, size // 3, size // 2, size - 2, size - 1} & set(range(size)):
+        names = tree.proof_tiles(index, size)
+        some = {name: tiles.rows[name] for name in names if name in tiles.rows}
+        proof = Tree(lambda level, n, some=some: some.get((level, n)), size).inclusion_proof(index)  # type: ignore[misc]
+        assert tree.verify_inclusion(leaves[index], index, size, proof, root)
+        assert len(names) <= 5
+
+
 def test_tiles_of_another_size_are_refused() -> None:
     tiles = filled(300)
     for size in (299, 301, 257):

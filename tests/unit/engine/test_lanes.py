@@ -37,7 +37,7 @@ def test_lane_knows_its_free_threads() -> None:
     assert (lane.free, lane.busy) == (0, 3)
     hold.set()
     wait_until(lambda: lane.free == 2, "all are free again")
-    assert freed.is_set()
+    assert freed.wait(5)
     lane.close()
 
 
@@ -52,6 +52,19 @@ def test_failed_job_frees_its_thread() -> None:
     assert freed.wait(5)
     assert lane.free == 1
     lane.close()
+
+
+def test_lane_with_threads_to_give_wakes_nobody() -> None:
+    """A look for work costs a question to the database, and this lane could have been given more all the time."""
+    freed: list[int] = []
+    lane = Lane(LanePlan(name="x", classes=(), threads=2), lambda: freed.append(1))
+    for _ in range(3):
+        ended = threading.Event()
+        lane.run(ended.set)
+        assert ended.wait(5)
+        wait_until(lambda: lane.busy == 0, "the thread is free again")
+    lane.close()
+    assert freed == []
 
 
 def test_full_lane_delays_no_other() -> None:

@@ -10,8 +10,8 @@ import pytest
 from adapters.contract import FreezeReceipt, Pin, RemoveReceipt
 from receiver.domain.outcome import Insert, Outcome, Table
 from receiver.domain.policy import Policy
-from receiver.domain.ports import SealResult
 from receiver.domain.rows import CaseView
+from receiver.domain.seals import SealResult
 from receiver.domain.status import Act, Evidence, Exposure, ItemStatus, Track, Want
 from receiver.quarantine import evidence as decide
 from receiver.quarantine.course import Context

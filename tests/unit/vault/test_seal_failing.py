@@ -14,7 +14,8 @@ from adapters.contract import Changed
 from receiver.vault import age
 from receiver.vault.directory import DirectoryStore
 from receiver.vault.errors import SealMismatchError, VaultUnavailableError
-from receiver.vault.vault import DirectoryVault, refs_of
+from receiver.vault.sealing import refs_of
+from receiver.vault.vault import DirectoryVault
 from tests.doubles.vaults import Custodian, files, make_vault, places, reading
 
 # --- failing

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from receiver.vault.directory import DirectoryStore
-from receiver.vault.vault import refs_of
+from receiver.vault.sealing import refs_of
 from tests.doubles.vaults import Custodian, make_vault, reading
 
 SEALS = tuple(f"01SEAL{n}" for n in range(12))
