@@ -36,7 +36,8 @@ class AgentSettings:
     socket: str
     allow_uids: tuple[int, ...] = ()
     socket_group: int = -1
-    max_acts_per_minute: int = 600
+    max_acts_per_minute: int = 20_000
+    """What the receiver takes from one issuer in a minute by default: a deny, a block and a removal for each item."""
     no_new_privileges: bool = True
     filesystems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
+from adapters.conformance.environment import FixturesToGive
 from adapters.contract import (
     CacheAdapter,
     CacheHints,
@@ -40,21 +41,11 @@ class CacheEnvironment(ABC):
         return adapter.status(ticket)
 
 
-class CacheConformance:
+class CacheConformance(FixturesToGive):
     """The promises of `CacheAdapter`, each a case."""
 
-    keeps_hosts_apart: ClassVar[bool] = True
-    """False where the cache's key leaves out the host."""
     precise: ClassVar[bool] = True
     """False where the cache can only be emptied more widely than one path."""
-
-    @pytest.fixture
-    def environment(self) -> Any:
-        raise NotImplementedError("override the fixture `environment` with your CacheEnvironment")
-
-    @pytest.fixture
-    def adapter(self, environment: CacheEnvironment) -> Any:
-        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
     def test_probe_names_the_cache(self, adapter: CacheAdapter) -> None:
         seen = adapter.probe()

@@ -8,11 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from adapters.contract import BlockReceipt, Ref, SealProof, StorageAdapter
 
 Writer = Callable[[bytes], None]
 LEFT_OUT: Any = None
 """Stands in the place of a case that this store cannot meet; say why beside it."""
+
+
+class FixturesToGive:
+    """What each class of the kit asks of the test that inherits it."""
+
+    @pytest.fixture
+    def environment(self) -> Any:
+        raise NotImplementedError(
+            "override the fixture `environment` with your StorageEnvironment, GateEnvironment or CacheEnvironment"
+        )
+
+    @pytest.fixture
+    def adapter(self, environment: Any) -> Any:
+        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
 
 class StorageEnvironment(ABC):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
 
+from adapters.conformance.environment import FixturesToGive
 from adapters.contract import Denied, DenyTarget, GateAdapter, GateReceipt, GateStatus, from_json, to_json
 
 ODD_PATHS: Mapping[str, bytes] = {
@@ -48,7 +49,7 @@ def target_for(host: str, path: bytes, *, query: bytes | None = None, any_query:
     return DenyTarget(url=url, host=host, path=path, query=query, any_query=any_query)
 
 
-class GateConformance:
+class GateConformance(FixturesToGive):
     """The promises of `GateAdapter`, each a case."""
 
     refused: ClassVar[frozenset[int]] = frozenset({403, 404, 410, 451})
@@ -59,14 +60,6 @@ class GateConformance:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "odd_path" in metafunc.fixturenames:
             metafunc.parametrize("odd_path", list(self.odd_paths.values()), ids=list(self.odd_paths))
-
-    @pytest.fixture
-    def environment(self) -> Any:
-        raise NotImplementedError("override the fixture `environment` with your GateEnvironment")
-
-    @pytest.fixture
-    def adapter(self, environment: GateEnvironment) -> Any:
-        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
     def test_probe_changes_nothing(self, adapter: GateAdapter, environment: GateEnvironment) -> None:
         assert adapter.probe().name

@@ -9,27 +9,18 @@ same two fixtures.
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 
-from adapters.conformance.environment import Setting, StorageEnvironment, proof_for
+from adapters.conformance.environment import FixturesToGive, Setting, StorageEnvironment, proof_for
 from adapters.conformance.gate import GateEnvironment, target_for
 from adapters.contract import AdapterError, Denied, GateAdapter, GateStatus, StorageAdapter
 
 BODY = b"colour field, one of many"
 
 
-class LateGateConformance:
+class LateGateConformance(FixturesToGive):
     """Every operation of a gate is spent once it was allowed again."""
-
-    @pytest.fixture
-    def environment(self) -> Any:
-        raise NotImplementedError("override the fixture `environment` with your GateEnvironment")
-
-    @pytest.fixture
-    def adapter(self, environment: GateEnvironment) -> Any:
-        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
     def test_late_deny_is_refused(self, adapter: GateAdapter, environment: GateEnvironment) -> None:
         targets = [target_for(environment.host, b"/a.jpg")]
@@ -59,16 +50,8 @@ class LateGateConformance:
             assert environment.get(environment.host, b"/a.jpg") == 200
 
 
-class LateStorageConformance:
+class LateStorageConformance(FixturesToGive):
     """Every operation of a store is spent once it was undone."""
-
-    @pytest.fixture
-    def environment(self) -> Any:
-        raise NotImplementedError("override the fixture `environment` with your StorageEnvironment")
-
-    @pytest.fixture
-    def adapter(self, environment: StorageEnvironment) -> Any:
-        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
     @pytest.fixture
     def late(self, adapter: StorageAdapter, environment: StorageEnvironment) -> Setting:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
-from adapters.conformance.environment import Setting, StorageEnvironment, digest, proof_for, read_all
+from adapters.conformance.environment import FixturesToGive, Setting, StorageEnvironment, digest, proof_for, read_all
 from adapters.conformance.hostile import HostileCustomerCases
 from adapters.conformance.names import ODD_NAMES, NameCases
 from adapters.conformance.removing import RemovalCases
@@ -31,7 +31,7 @@ __all__ = ["ODD_NAMES", "StorageConformance", "StorageEnvironment", "proof_for",
 BODY = bytes(range(256)) * 8
 
 
-class StorageConformance(NameCases, HostileCustomerCases, RemovalCases, RestartCases):
+class StorageConformance(NameCases, HostileCustomerCases, RemovalCases, RestartCases, FixturesToGive):
     """The promises of `StorageAdapter`, each a case. Set the class attributes where your store differs."""
 
     required: ClassVar[frozenset[str]] = frozenset({"block", "exact_unblock", "remove"})
@@ -49,14 +49,6 @@ class StorageConformance(NameCases, HostileCustomerCases, RemovalCases, RestartC
     """Passwords and tokens this test gave the adapter; none may show in its repr."""
 
     large_body_bytes: ClassVar[int] = 5 * 1024 * 1024
-
-    @pytest.fixture
-    def environment(self) -> Any:
-        raise NotImplementedError("override the fixture `environment` with your StorageEnvironment")
-
-    @pytest.fixture
-    def adapter(self, environment: StorageEnvironment) -> Any:
-        raise NotImplementedError("override the fixture `adapter` with your adapter over that environment")
 
     @pytest.fixture
     def stored(self, environment: StorageEnvironment) -> Callable[[bytes, bytes], Ref]:

@@ -113,7 +113,7 @@ class Operation:
 
     def save(self, record: Record) -> None:
         shown = {key: to_json(value) for key, value in vars(record).items()}
-        data = json.dumps({"v": 1, **shown}, indent=1, sort_keys=True).encode("utf-8")
+        data = json.dumps({"v": 1, **shown}, separators=(",", ":"), sort_keys=True).encode("utf-8")
         syscalls.write_durably(self.fd, RECORD, data)
 
     def sync(self) -> None:

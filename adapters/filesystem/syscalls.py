@@ -2,6 +2,7 @@
 
 All changes to a customer's tree go through the functions at the end, so that a test can stop between any two of them.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +27,6 @@ OPENAT2 = 437  # the same number on every architecture
 RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "riscv64": 276}
 STATX_BTIME = 0x800
 AT_EMPTY_PATH = 0x1000
-AT_SYMLINK_NOFOLLOW = 0x100
 
 _LONG_BYTES = struct.calcsize("l")
 FS_IOC_GETFLAGS = 0x80006601 | (_LONG_BYTES << 16)
@@ -242,7 +242,7 @@ def write_durably(dir_fd: int, name: bytes, data: bytes) -> None:
     try:
         view = memoryview(data)
         while view:
-            view = view[os.write(fd, view):]
+            view = view[os.write(fd, view) :]
         os.fsync(fd)
     finally:
         os.close(fd)

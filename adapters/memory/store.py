@@ -63,10 +63,6 @@ class MemoryStore:
                 return None
             return found.versions[0][1] if pin is None else found.body(pin)
 
-    def fetch_as_customer(self, locator: bytes) -> bytes | None:
-        """What the signed-in customer gets. Here the customer has no door the public has not."""
-        return self.fetch_as_public(locator)
-
     def write_as_customer(self, locator: bytes, body: bytes) -> None:
         """Upload under this name; every name of the same object shows the new bytes."""
         with self.lock:

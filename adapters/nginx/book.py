@@ -1,8 +1,8 @@
 """The gate's book in its first form, one JSON file: read once, and carried over into `Denials`."""
+
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +24,6 @@ class State:
     applied: list[str] = field(default_factory=list)
     generation: int = 0
     sha256: str = ""
-
-    def is_live(self, map_file: bytes) -> bool:
-        return bool(self.sha256) and hashlib.sha256(map_file).hexdigest() == self.sha256
 
 
 class Book:

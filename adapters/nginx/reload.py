@@ -7,11 +7,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Optional
 from urllib.parse import urlsplit
 
 from adapters.contract import Denied, Retryable
+from adapters.nginx.workers import title_of, workers_of
 
 COMMAND_SECONDS = 60.0
 SAME_ANSWERS = 5
@@ -70,7 +71,7 @@ class Reloader:
 
     def _reload_now(self, generation: str) -> None:
         master = self._master()
-        before = set(_workers(master)) if master else set()
+        before = workers_of(master) if master else set()
         if self._command:
             if _run(self._command) != 0:
                 raise Retryable("nginx could not be told to reload; run its reload command by hand to see why")
@@ -89,7 +90,7 @@ class Reloader:
                 master = int(file.read().strip())
         except (FileNotFoundError, ValueError) as exc:
             raise Retryable("nginx does not seem to run: its pid file names no process") from exc
-        if not _title(master):
+        if not title_of(master):
             raise Retryable("nginx does not run")
         return master
 
@@ -138,45 +139,7 @@ def _run(command: Sequence[str]) -> int:
 
 def _taken_over(master: int, before: set[int]) -> bool:
     """Every old worker has stopped taking connections, and a new one takes them."""
-    if not _title(master):
+    if not title_of(master):
         raise Retryable("nginx does not run")
-    if before & set(_taking(_listed(master))):
-        return False
-    # The kernel's short list may leave out a child while another one ends, so the last word is the whole list's.
-    now = set(_workers(master))
+    now = workers_of(master)
     return not before & now and bool(now)
-
-
-def _workers(master: int) -> list[int]:
-    return _taking(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == master)
-
-
-def _taking(pids: Iterable[int]) -> list[int]:
-    """Workers that take connections; one that is shutting down says so in its title."""
-    titles = {pid: _title(pid) for pid in pids}
-    return [pid for pid, title in titles.items() if b"worker process" in title and b"shutting down" not in title]
-
-
-def _listed(master: int) -> list[int]:
-    """The kernel's own list of children, where it was built with one."""
-    try:
-        with open(f"/proc/{master}/task/{master}/children", "rb") as file:
-            return [int(pid) for pid in file.read().split()]
-    except FileNotFoundError:
-        return []
-
-
-def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
-        return 0
-
-
-def _title(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""

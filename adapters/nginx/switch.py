@@ -11,6 +11,7 @@ from adapters.contract import AdapterError, Retryable
 from adapters.nginx.book import Book, State
 from adapters.nginx.denials import Denials
 from adapters.nginx.files import locked, read_or_empty, sync_folder, write_durably
+from adapters.nginx.gathering import Gathering
 from adapters.nginx.map_files import MapFiles, Tree, digest
 from adapters.nginx.operations import Batch, Change, View
 from adapters.nginx.places import Node, group_of
@@ -38,16 +39,20 @@ class Switch:
 
     def __init__(self, map_file: str, files: MapFiles, denials: Denials, reloader: Reloader) -> None:
         self._map_file, self._files, self._denials, self._reloader = map_file, files, denials, reloader
-        self._turn = threading.Lock()
+        self._turn, self._gathering = threading.Lock(), Gathering()
         self._is_mended = False
         self.target = ""
         """Digest of the map file that is on its way to nginx."""
 
     def bring(self, op_id: str, *, present: bool) -> None:
         """Return once nginx knows what the book says of this operation, and of all that came before."""
-        with self._turn:
+        with self._gathering.waiting(), self._turn:
             if not self._is_mended:
                 self.mend()
+            with self._denials.reading() as view:
+                is_new = present != view.is_applied(op_id)
+            if is_new:
+                self._gathering.rest()
             self._bring(op_id, present=present)
 
     def _bring(self, op_id: str, *, present: bool) -> None:
@@ -62,7 +67,8 @@ class Switch:
                 return
             try:
                 if step.text != before:
-                    self._make_live(step, before)
+                    with self._gathering.reloading():
+                        self._make_live(step, before)
                 with self._denials.changing() as change:
                     # Where nothing was new the files are still there, and the next switch removes them.
                     change.forget_dropped(step.dropped if step.text != before else ())

@@ -65,7 +65,7 @@ def ask(
     try:
         if question.scheme == "https":
             sock = wrap_tls(sock, context, server_name=question.host, seconds=connect_seconds)
-        sock.unbuffered, sock.limit_bytes = True, MAX_HEAD_BYTES
+        sock.heads_only, sock.limit_bytes = True, MAX_HEAD_BYTES
         sock.settimeout(max(until - time.monotonic(), 0.001))
         return _exchange(question, sock)
     except TimeoutError as exc:

@@ -35,9 +35,7 @@ class NginxGateEnvironment(GateEnvironment):
         )
 
     def make(self) -> NginxGate:
-        return NginxGate(
-            "web", str(self.map_file), (), self.server.test_command, pid_file=str(self.server.pid_file)
-        )
+        return NginxGate("web", str(self.map_file), (), self.server.test_command, pid_file=str(self.server.pid_file))
 
     def get(self, host: str, target: bytes) -> int:
         return raw_get(self.port, host, target)[0]
@@ -135,4 +133,3 @@ class TestNginxCache(CacheConformance):
 
 class TestNginxCacheDefaultKey(TestNginxCache):
     key = "$scheme$proxy_host$request_uri"
-    keeps_hosts_apart = False

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agent.settings import SettingsError, build, from_table
+from adapters.agent.settings import AgentSettings, SettingsError, build, from_table
+from receiver.config.sections import Limits
 
 
 def test_members_left_out_are_named(tmp_path: Path) -> None:
@@ -21,3 +22,7 @@ def test_members_left_out_are_named(tmp_path: Path) -> None:
         "[filesystems.www] quarantine_dir: is missing",
         "[gates.nginx] reload_command: is missing",
     ]
+
+
+def test_default_acts_cover_default_items() -> None:
+    assert AgentSettings(socket="/agent.sock").max_acts_per_minute >= 3 * Limits.model_validate({}).max_items_per_minute
