@@ -79,9 +79,11 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements.lock | $(PY)
+	@echo 'Installing libraries into $(VENV); the first time this takes a minute'
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.test: requirements-test.lock | $(PY)
+	@echo 'Installing libraries into $(VENV); the first time this takes a minute'
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	@touch $@

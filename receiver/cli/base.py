@@ -55,10 +55,15 @@ def settings(ctx: click.Context) -> Config:
 def settings_for(ctx: click.Context, role: Role) -> Config:
     """The settings of a process, whose key files are there and closed to others; or exit 3."""
     config = settings(ctx)
+    check_files(config, role)
+    return config
+
+
+def check_files(config: Config, role: Role) -> None:
+    """Exit 3 where a file that this role needs is not there, not readable or open to others."""
     problems = file_problems(config, role)
     if problems:
         raise SettingsError(_mistakes(config.source, problems))
-    return config
 
 
 def _mistakes(path: Path, problems: Sequence[ConfigProblem]) -> str:

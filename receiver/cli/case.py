@@ -52,22 +52,27 @@ _WORDS = {
 @click.group()
 @click.option(
     "--token-file",
-    required=True,
     envvar="TAKEDOWN_TOKEN_FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with your own API token. Also $TAKEDOWN_TOKEN_FILE.",
+    help="File with your own API token; each command needs it to act. Also $TAKEDOWN_TOKEN_FILE.",
 )
 @click.option("--url", help="Address of the admin side. Default: server.admin_bind of the settings.")
 @click.pass_context
-def case(ctx: click.Context, token_file: Path, url: str | None) -> None:
+def case(ctx: click.Context, token_file: Path | None, url: str | None) -> None:
     """See cases and act on them. Every act is entered in the ledger under your name."""
-    base = url or base_url(settings(ctx).server.admin_bind)
-    ctx.obj = {**(ctx.obj or {}), "api": _Api(base.rstrip("/"), token_file.read_text(encoding="utf-8").strip())}
+    del token_file, url
+    ctx.obj = {**(ctx.obj or {}), "case": ctx}
 
 
 def _api(ctx: click.Context) -> _Api:
-    api: _Api = ctx.obj["api"]
-    return api
+    """Made when a command acts and not before: the help of each needs neither a token nor settings."""
+    group: click.Context = ctx.obj["case"]
+    token_file, url = group.params["token_file"], group.params["url"]
+    if token_file is None:
+        wanted = next(param for param in case.params if param.name == "token_file")
+        raise click.MissingParameter(ctx=group, param=wanted)
+    base = url or base_url(settings(ctx).server.admin_bind)
+    return _Api(base.rstrip("/"), token_file.read_text(encoding="utf-8").strip())
 
 
 @case.command("list")

@@ -11,7 +11,7 @@ import click
 from receiver.cli.base import config_path, done, json_option, print_json
 from receiver.cli.checks import adapters, database, evidence, keys, listening, peers, rules
 from receiver.cli.exits import Exit
-from receiver.cli.findings import Finding, Level, fail, measured_words, ok, warn
+from receiver.cli.findings import Finding, Level, counted, fail, measured_words, ok, warn
 from receiver.config import Config, ConfigError, load_config
 from receiver.logs import mask_text
 
@@ -47,6 +47,8 @@ PARTS: Sequence[Part] = (
     _part("callbacks", peers.ask_peers, "issuers"),
     _part("listening", listening.ask_listening, "server"),
 )
+_OF_SETTINGS = "C"
+"""How the ids of all mistakes begin that `web`, `admin` and `worker` end with 3 for."""
 _MARKS = {Level.OK: "  ok  ", Level.WARN: " warn ", Level.FAIL: " FAIL "}
 
 
@@ -56,7 +58,8 @@ _MARKS = {Level.OK: "  ok  ", Level.WARN: " warn ", Level.FAIL: " FAIL "}
 def check(ctx: click.Context, as_json: bool) -> None:
     """Read the settings, probe every part, and list all that is wrong, each with what to do.
 
-    Exit 1 when something fails, 3 for settings. Type it as the user that the processes run as.
+    Exit 1 when something fails, 3 for settings and the files that they name. Type it as the user that the processes
+    run as.
     """
     path = config_path(ctx)
     wrong: list[Finding] = []
@@ -70,8 +73,15 @@ def check(ctx: click.Context, as_json: bool) -> None:
     if config is not None:
         findings += findings_of(config, spoilt=frozenset(_table_of(finding) for finding in wrong))
     _tell(findings, as_json=as_json)
-    failed = Exit.PROBLEM if any(finding.level is Level.FAIL for finding in findings) else Exit.OK
-    done(Exit.SETTINGS if wrong else failed)
+    done(exit_code(findings))
+
+
+def exit_code(findings: Sequence[Finding]) -> Exit:
+    """Mistakes of the settings and of the files that they name weigh more than what else failed."""
+    failed = [finding for finding in findings if finding.level is Level.FAIL]
+    if any(finding.id.startswith(_OF_SETTINGS) for finding in failed):
+        return Exit.SETTINGS
+    return Exit.PROBLEM if failed else Exit.OK
 
 
 def _table_of(finding: Finding) -> str:
@@ -111,4 +121,4 @@ def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
         if found.level is not Level.OK:
             click.echo(mask_text(f"            {found.hint} (see {found.see})"))
     counts = {level: sum(found.level is level for found in findings) for level in Level}
-    click.echo(f"{counts[Level.FAIL]} failed, {counts[Level.WARN]} warnings, {counts[Level.OK]} fine")
+    click.echo(f"{counts[Level.FAIL]} failed, {counted(counts[Level.WARN], 'warnings')}, {counts[Level.OK]} fine")

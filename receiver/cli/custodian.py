@@ -44,7 +44,11 @@ def new(file: Path, as_json: bool) -> None:
 @custodian.command()
 @click.argument("header", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--identity", "identity_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    "--identity",
+    "identity_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own identity, as `custodian new` made it.",
 )
 @click.option("--to", "recipients", multiple=True, required=True, metavar="AGE1…", help="Who may open it. Repeat.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the new header goes; default: standard output.")

@@ -75,6 +75,13 @@ def measured_words(measured: Measured) -> str:
     return ", ".join(_measured_word(name, value) for name, value in measured.items())
 
 
+def counted(count: float, many: str) -> str:
+    """`1 route`, `2 routes`."""
+    if count != 1:
+        return f"{count} {many}"
+    return f"1 {many[:-3]}y" if many.endswith("ies") else f"1 {many.removesuffix('s')}"
+
+
 def _measured_word(name: str, value: float | str) -> str:
     what, _, unit = name.rpartition("_")
     if name in _UNITS:
@@ -86,7 +93,7 @@ def _measured_word(name: str, value: float | str) -> str:
     if unit in _UNITS:
         number = f"{value:.0f}" if value == int(value) else f"{value:.1f}"
         return f"{what.replace('_', ' ')} {number} {_UNITS[unit]}".strip()
-    return f"{value} {name.replace('_', ' ')}"
+    return counted(value, name.replace("_", " "))
 
 
 def _bytes(count: float) -> str:

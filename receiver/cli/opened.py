@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from receiver.cli.base import CommandError
+from receiver.cli.base import CommandError, check_files
 from receiver.config import Config
 from receiver.domain.errors import ConflictError
 from receiver.domain.outcome import Outcome
@@ -17,6 +17,8 @@ from receiver.wiring import build_store
 
 @contextmanager
 def opened(config: Config) -> Iterator[SqlStore]:
+    # The admin side's files are the data key and the database's password: all that opening it takes.
+    check_files(config, "admin")
     store = build_store(config)
     try:
         yield store

@@ -28,7 +28,7 @@ def vault() -> None:
 def verify(ctx: click.Context, as_json: bool) -> None:
     """Hash every seal again and look for its headers. Exit 1 when one is gone or changed."""
     config = settings(ctx)
-    stores = build_vault(config)
+    stores = build_vault(config, sealing=False)
     wrong: list[str] = []
     with opened(config) as store, bar("vault") as tell:
         seals = list(all_seals(store))

@@ -50,7 +50,12 @@ def _duplicates(tree: Tree) -> Iterator[ConfigProblem]:
         hosts = [route.get("host"), *(route.get("aliases") or ())]
         places.update((host, str(route.get("path", "/"))) for host in hosts if isinstance(host, str))
     for host, path in (found for found, count in places.items() if count > 1):
-        yield _twice(f"routes.{host}{path}", "two routes stand for the same host and path", "routes.host")
+        yield _twice(f"routes.{route_title(host, path)}", "two routes stand for the same host and path", "routes.host")
+
+
+def route_title(host: str, path: str) -> str:
+    """What messages call a route; a path that lacks its slash must not read as part of the name."""
+    return f"{host}{path}" if path.startswith("/") else f"{host} {path}"
 
 
 def _twice(setting: str, message: str, about: str) -> ConfigProblem:
@@ -66,8 +71,8 @@ def _issuer_choices(tree: Tree) -> Iterator[ConfigProblem]:
             yield ConfigProblem(id="C25", setting=setting, message=message, hint=hint, about="issuers.keys_file")
         url = issuer.get("callback_url")
         if isinstance(url, str) and not url.startswith("https://") and issuer.get("allow_private_callback") is not True:
-            message = "must begin with https://"
-            hint = "http:// needs allow_private_callback = true, which is for your own network and for tests"
+            message = "must be an https address"
+            hint = "Plain http needs allow_private_callback = true, which is for your own network and for tests"
             about = "issuers.callback_url"
             yield ConfigProblem(id="C26", setting=f"{setting}.callback_url", message=message, hint=hint, about=about)
 
@@ -75,7 +80,7 @@ def _issuer_choices(tree: Tree) -> Iterator[ConfigProblem]:
 def _route_names(tree: Tree) -> Iterator[ConfigProblem]:
     known = {section: {name for name, _ in _tables(tree, section)} for section in GROUPS}
     for route in _entries(tree, "routes"):
-        title = f"{route.get('host')}{route.get('path', '/')}"
+        title = route_title(str(route.get("host")), str(route.get("path", "/")))
         if route.get("storage") is None and not route.get("gates"):
             yield ConfigProblem(
                 id="C27",
@@ -87,12 +92,13 @@ def _route_names(tree: Tree) -> Iterator[ConfigProblem]:
         storage = [route["storage"]] if isinstance(route.get("storage"), str) else []
         wanted = (("storage", "adapters", storage), ("gates", "gates", route.get("gates") or ()))
         for member, section, names in (*wanted, ("caches", "caches", route.get("caches") or ())):
+            others = f", or name one of: {', '.join(sorted(known[section]))}" if known[section] else ""
             for name in (name for name in names if name not in known[section]):
                 yield ConfigProblem(
                     id="C22",
                     setting=f"routes.{title}.{member}",
                     message=f"names {name}, which stands nowhere under [{section}]",
-                    hint=f"Add [{section}.{name}], or name one of: {', '.join(sorted(known[section])) or 'none yet'}",
+                    hint=f"Add [{section}.{name}]{others}",
                     about=f"routes.{member}",
                 )
 

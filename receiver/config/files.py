@@ -82,12 +82,15 @@ def _documented(setting: str) -> str:
     return f"{words[0]}.{words[-1]}"
 
 
-_INIT = "Make it with: takedown-receiver init DIR"
+_COPY = "Bring it back from your copy of keys/"
+_NEW = f"{_COPY}. Without one, type: takedown-receiver init NEWDIR, and take from NEWDIR/keys"
+_SIGNING = f"{_NEW} callback.pem, response.pem and public.jwks.json and nothing else; tell issuers the new fingerprints"
 _HINTS = {
-    "keys.callback_key_file": _INIT,
-    "keys.response_key_file": _INIT,
-    "keys.public_jwks_file": _INIT,
-    "keys.data_key_file": f"{_INIT}. Where it was lost, bring it back from the backup: nothing can be read without it",
-    "keys.ledger_key_file": _INIT,
+    "keys.callback_key_file": _SIGNING,
+    "keys.response_key_file": _SIGNING,
+    "keys.public_jwks_file": _SIGNING,
+    "keys.data_key_file": f"{_COPY}: no other file can take its place, for the database cannot be read without it",
+    "keys.ledger_key_file": f"{_NEW} ledger.pem and nothing else, but only while no checkpoint was signed:"
+    " after the first, another key is taken for a forger's, and nothing more is signed",
     "vault.recipients_file": "Each custodian types on a machine of their own: takedown-receiver custodian new",
 }

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from adapters.registry import Registry
-from receiver.config.checks import cross_problems
+from receiver.config.checks import cross_problems, route_title
 from receiver.config.errors import ConfigError, ConfigProblem
 from receiver.config.models import Config, Issuer, Route
 from receiver.config.sources import LISTS, TABLES, Tree, read_tree
@@ -132,7 +132,7 @@ def title_of(section: str, index: int, tree: Mapping[str, Any]) -> str:
     if isinstance(entry, Mapping):
         names = [entry.get("id")] if section == "issuers" else [entry.get("host"), entry.get("path", "/")]
         if all(isinstance(name, str) for name in names):
-            return "".join(str(name) for name in names)
+            return str(names[0]) if section == "issuers" else route_title(str(names[0]), str(names[1]))
     return str(index)
 
 

@@ -23,7 +23,7 @@ from receiver.config.sections import (
     Vault,
     Worker,
 )
-from receiver.config.values import AdapterName, CallbackUrl, Category, LookAt, Slug
+from receiver.config.values import AdapterName, Alias, CallbackUrl, Category, LookAt, RouteHost, Slug
 
 Table = Mapping[str, Any]
 
@@ -59,14 +59,14 @@ class Issuer(Section):
     @classmethod
     def _https_keys(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith("https://"):
-            raise ValueError("must begin with https://")
+            raise ValueError("must be an https address")
         return url
 
 
 class Route(Section):
     """From host and path to a customer's part of a store."""
 
-    host: str = Field(min_length=1, max_length=253, description='Exact lower-case name, or "*.example.net".')
+    host: RouteHost = Field(min_length=1, max_length=253, description='Exact lower-case name, or "*.example.net".')
     path: str = Field("/", pattern="^/", description="Path prefix; the longest match wins.")
     customer: str = Field(min_length=1, max_length=128, description="Whose content it is, in your own words.")
     storage: AdapterName | None = Field(None, description="Name under [adapters]; may be left out where gates stand.")
@@ -78,7 +78,7 @@ class Route(Section):
     look_at: tuple[LookAt, ...] = Field(
         (), description="address:port to look at from outside; where left out, what the host name resolves to."
     )
-    aliases: tuple[str, ...] = Field((), description="Other hosts that serve the same paths.")
+    aliases: tuple[Alias, ...] = Field((), description="Other hosts that serve the same paths.")
     merge_slashes: bool = Field(True, description="Read // as /, as file servers do; false for object stores.")
 
     @property

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, StringConstraints
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9_.:-]+")
+"""Its letters only, so that what can never be a host is told with the other mistakes; the routes judge the rest."""
 
 
 def _split(url: str) -> SplitResult:
@@ -16,7 +20,7 @@ def _split(url: str) -> SplitResult:
     except ValueError as error:
         raise ValueError("is not a URL") from error
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("must begin with https:// and name a host")
+        raise ValueError("must be an https address with a host")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must hold no user name and no password")
     return parts
@@ -36,7 +40,7 @@ def _origin(url: str) -> str:
     if parts.path or parts.query or parts.fragment or url.endswith(("?", "#")):
         raise ValueError("must be an origin alone: scheme, host and perhaps a port, without a / at the end")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https://; http:// is for loopback only")
+        raise ValueError("must be an https address; plain http is for loopback only")
     if parts.netloc != parts.netloc.lower():
         raise ValueError("must be lower-case")
     if (parts.scheme, parts.port) in (("https", 443), ("http", 80)):
@@ -81,11 +85,25 @@ def _look_at(text: str) -> str:
     return _bind(text)
 
 
+def _route_host(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise ValueError("must be a lower-case name in xn-- form, *.name, or an address")
+    return host
+
+
+def _alias(host: str) -> str:
+    if host.startswith("*") or not _HOST.fullmatch(host):
+        raise ValueError("must be a lower-case name in xn-- form, without *")
+    return host
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 CallbackUrl = Annotated[str, AfterValidator(_callback_url)]
 Bind = Annotated[str, AfterValidator(_bind)]
 LookAt = Annotated[str, AfterValidator(_look_at)]
+RouteHost = Annotated[str, AfterValidator(_route_host)]
+Alias = Annotated[str, AfterValidator(_alias)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 """Issuers' names; they stand in ids, file names and environment variables."""
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]

@@ -14,7 +14,6 @@ from receiver.domain.clock import rfc3339
 from receiver.domain.policy import Policy
 from receiver.domain.ports import CaseLine, ItemLine, PageRow, StoredEntry
 from receiver.domain.rows import ActRow, DecisionRow, EventRow, ItemRow, NoticeRow, PauseRow, SealRow, WorkRow
-from receiver.domain.status import Exposure
 from receiver.domain.web import defang
 
 Shown = dict[str, Any]
@@ -224,7 +223,3 @@ def page(row: PageRow, now: int) -> Shown:
 
 def pause(row: PauseRow) -> Shown:
     return {"scope": row.scope, "actor": row.actor, "since_at": when(row.since_at)}
-
-
-def is_stuck(work: WorkRow) -> bool:
-    return work.state == Exposure.STUCK

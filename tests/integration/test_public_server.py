@@ -222,7 +222,7 @@ def test_settings_are_read_again(tmp_path: Path) -> None:
         text = path.read_text()
         path.write_text(text.replace('terrorism = "refuse"', 'terrorism = "act"') + "\nnonsense = 1\n")
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "settings.not_reloaded" in server.log(), "the bad file is refused")
+        wait_until(lambda: "reload.refused" in server.log(), "the bad file is refused")
 
         def taken(name: str) -> int:
             return status(server.exchange(wire(server.hotline.notice(notice_id=name, category="terrorism"))))

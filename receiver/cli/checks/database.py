@@ -32,7 +32,10 @@ def ask_database(config: Config) -> Iterator[Finding]:
     yield from _ask_place(config)
     path = config.database.sqlite_path
     if path is not None and not path.exists():
-        yield fail("D01", "database", f"{path} is not there yet")
+        advice = (
+            "Type: takedown-receiver db upgrade, which makes it; one that was lost comes back from the backup instead"
+        )
+        yield replace(fail("D01", "database", f"{path} is not there yet"), advice=advice)
         return
     began = time.monotonic()
     try:

@@ -15,10 +15,10 @@ _HEAD = """\
 Below a `warn` or `FAIL` stands what to do and the setting's place in [settings.md](settings.md). `--json` gives the
 same as a list of objects: `id`, `about`, `level`, `words`, `measured` (units stand in the names), `hint`, `see`.
 
-Exit code 0: no `FAIL`. 1: at least one. 3: the settings hold mistakes; what does not depend on them was asked all the
-same. Type it as the user that the processes run as. It writes and takes away one sample in the database's folder, the
-vault and each store; it asks issuers' servers for nothing but a handshake and the time, and shows no secret and no
-address of content.
+Exit code 0: no `FAIL`. 1: at least one. 3: at least one with C: the settings hold mistakes, or a file that they name is
+missing or open to others; what does not depend on them was asked all the same. Type it as the user that the processes
+run as. It writes and takes away one sample in the database's folder, the vault and each store; it asks issuers' servers
+for nothing but a handshake and the time, and shows no secret and no address of content.
 
 An id keeps its meaning for ever. Written by `python -m receiver.cli.checks.document` from the code; a test compares.
 """

@@ -75,7 +75,7 @@ def ask_ledger(config: Config) -> Iterator[Finding]:
     """Without a copy that this host cannot rewrite, its history proves little."""
     copies = list(build_copies(config))
     if not copies:
-        words = "no outside copy: export, restore and destroy will wait, and root could rewrite all"
+        words = "no outside copy: whoever is root here could rewrite the history, and nothing would show it"
         yield warn("L01", "ledger.copy_to", words)
     last, size, waiting = _standing(config)
     for copy in copies:

@@ -37,7 +37,7 @@ _SETTINGS: Mapping[str, Known] = {
     "C23": _known("No quarantine lies under a web root", "adapters", "Choose a folder beside the root"),
     "C24": _known("SQLite lies on a local disk", "database.url", "Move it to a local disk, or use PostgreSQL"),
     "C25": _known("Each issuer's keys come from one place", "issuers.keys_file", "Name keys_file or keys_url"),
-    "C26": _known("Callbacks go by https", "issuers.callback_url", "http:// is for your own network and for tests"),
+    "C26": _known("Callbacks go by https", "issuers.callback_url", "Plain http is for your own network and for tests"),
     "C27": _known("Each route has something that can act", "routes.storage", "Name a store, or a gate"),
     "C30": _known("Every file that the settings name is there", "keys.data_key_file", "Put it there"),
     "C31": _known("Secrets are closed to others than their owner", "keys.data_key_file", "chmod 600 the file"),

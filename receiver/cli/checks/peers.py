@@ -35,6 +35,12 @@ def ask_peers(config: Config) -> Iterator[Finding]:
             yield warn("B04", f"issuers.{issuer.id}", "it has no callback_url and hears nothing unless it asks")
 
 
+PLAIN_HTTP = (
+    "Only for an issuer inside your own network or a trial: else ask it for an https address and take"
+    " allow_private_callback out"
+)
+
+
 def _ask_peer(issuer: Issuer, setting: str, url: str) -> Iterator[Finding]:
     about, documented = f"issuers.{issuer.id}.{setting}", f"issuers.{setting}"
     callback = setting == "callback_url"
@@ -53,7 +59,7 @@ def _told(about: str, peer: Peer) -> Iterator[Finding]:
     now = SystemClock().now()
     yield ok("B01", about, "its name resolves", addresses=peer.addresses)
     if peer.tls_ms is None:
-        yield warn("B02", about, "it answers, over plain http", connect_ms=peer.connect_ms)
+        yield replace(warn("B02", about, "it answers, over plain http", connect_ms=peer.connect_ms), advice=PLAIN_HTTP)
     else:
         yield ok("B02", about, "it answers", connect_ms=peer.connect_ms, tls_ms=peer.tls_ms)
     if peer.certificate_ends_at is not None:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from receiver.cli.findings import Finding, Level, fail, ok, warn
+from receiver.cli.findings import Finding, Level, counted, fail, ok, warn
 from receiver.config import Config
 from receiver.config.checks import GROUPS
 from receiver.domain.clock import SystemClock
@@ -24,7 +24,7 @@ MONTH = dt.timedelta(days=30)
 def ask_routes(config: Config) -> Iterator[Finding]:
     try:
         RouteTable(Route(**entry.model_dump()) for entry in config.routes)
-        yield ok("R01", "routes", f"{len(config.routes)} routes")
+        yield ok("R01", "routes", counted(len(config.routes), "routes"))
     except RoutesRefusedError as error:
         yield from (fail("R01", "routes", problem) for problem in error.problems)
     for number, prefix in enumerate(config.policy.protected, 1):
@@ -80,7 +80,7 @@ def ask_issuers(config: Config) -> Iterator[Finding]:
         yield fail("R03", "issuers", str(error))
         bad += 1
     if config.issuers and not bad:
-        words = f"{len(config.issuers)} issuers with {len(all_records)} keys in files"
+        words = f"{counted(len(config.issuers), 'issuers')} with {counted(len(all_records), 'keys')} in files"
         yield ok("R03", "issuers", words)
 
 

@@ -79,7 +79,7 @@ def test_units_stand_behind_what_was_measured() -> None:
 
 def test_lines_show_id_hint_and_place(database: Typed) -> None:
     (database.folder / "keys" / "response.pem").chmod(0o644)
-    shown = database("check", code=1).output
+    shown = database("check", code=3).output
     assert re.search(r"FAIL  C31 keys\.response_key_file: others than its owner .*\n +Type: chmod 600 .*"
                      r"\(see docs/settings\.md#keysresponse_key_file\)", shown)  # fmt: skip
 
@@ -217,7 +217,7 @@ def test_what_no_route_names_is_told(typed: Typed) -> None:
 
 
 def test_routes_and_protected_addresses_are_read(typed: Typed) -> None:
-    config = config_of(typed, ROUTE + ROUTE.replace('"/', '"').replace("img.example.net", "IMG..example"))
+    config = config_of(typed, ROUTE + ROUTE.replace('"/', '"').replace("img.example.net", "img..example"))
     found = list(rules.ask_routes(config))
     assert Level.FAIL in {finding.level for finding in found if finding.id == "R01"}
 

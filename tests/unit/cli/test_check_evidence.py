@@ -167,7 +167,10 @@ def test_callback_address_that_fails_is_named(typed: Typed, monkeypatch: pytest.
     ):
         assert answers(peers_found(config, monkeypatch, SendError(kind, "words")), Level.FAIL) == [question]
     plain = replace(PEER, tls_ms=None)
-    assert only(peers_found(config, monkeypatch, plain), "B02").level is Level.WARN
+    told = only(peers_found(config, monkeypatch, plain), "B02")
+    assert told.level is Level.WARN
+    assert "https address" in told.hint
+    assert "firewall" not in told.hint
 
 
 def test_an_issuer_that_hears_nothing_is_told(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

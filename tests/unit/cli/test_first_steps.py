@@ -90,7 +90,7 @@ def test_check_is_green_after_the_first_steps(typed: Typed) -> None:
 def test_check_lists_all_that_is_wrong(typed: Typed) -> None:
     (typed.folder / "keys" / "custodians.txt").unlink()
     (typed.folder / "keys" / "response.pem").chmod(0o644)
-    found = typed.json("check", code=1)
+    found = typed.json("check", code=3)
     failed = {entry["about"] for entry in found if entry["level"] == "fail"}
     assert failed == {"keys.response_key_file", "vault.recipients_file", "database", "vault"}
     assert any("db upgrade" in entry["hint"] for entry in found if entry["level"] == "fail")

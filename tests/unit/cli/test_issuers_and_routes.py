@@ -132,7 +132,7 @@ def test_route_to_nowhere_is_refused(typed: Typed) -> None:
 
 
 def test_route_rules_are_the_resolvers(typed: Typed) -> None:
-    words = ("route", "add", "A.example", "--customer", "acme", "--storage", "www", "--key", "no placeholder")
+    words = ("route", "add", "a..example", "--customer", "acme", "--storage", "www", "--key", "no placeholder")
     shown = typed(*words, code=3).output
     assert "lower-case" in shown
     assert "{path}" in shown
