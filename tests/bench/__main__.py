@@ -69,6 +69,8 @@ def main(goals: tuple[str, ...], *, quick: bool, peers: bool, large: bool, json_
             except BenchError as error:
                 failed.append(f"{name}: {error}")
                 continue
+            for figure in found.figures:
+                console.print(show.line(figure), highlight=False, markup=False)
             measured.figures += found.figures
             measured.breakdowns += found.breakdowns
         about["fsyncs_per_second_after"] = round(machine.fsyncs_per_second(folder, 0.3 if quick else FSYNC_SECONDS))

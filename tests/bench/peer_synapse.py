@@ -134,7 +134,8 @@ def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> str:
         except OSError:
             time.sleep(0.2)
             continue
-        return str(said["server_version"])
+        # Behind the blank it says in which working copy it was started: ours.
+        return str(said["server_version"]).partition(" ")[0]
     raise BenchError("Synapse did not start: " + (folder / "log").read_text(errors="replace")[-1000:])
 
 

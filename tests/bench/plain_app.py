@@ -1,7 +1,8 @@
 """What P3 is measured against: Flask under the same gunicorn, making the same inserts in one transaction, no more.
 
-It verifies nothing, encrypts nothing and signs nothing. It has the product's own lock around its writers: without it
-SQLite's waiting would slow this application down and flatter ours.
+It verifies nothing, encrypts nothing and signs nothing. Its rows are as long as the product's, and like there rows of
+one table go in one statement. It has the product's own lock around its writers: without it SQLite's waiting would slow
+this application down and flatter ours.
 """
 
 from __future__ import annotations
@@ -22,8 +23,19 @@ from receiver.processes.gunicorn_app import Face, Listen
 from receiver.store import tables, upgrade
 from receiver.store.sqlite import WriteLock
 
-SEALED_BYTES = 150
-"""About what an encrypted column of a notice holds."""
+LENGTHS = {
+    "message": {"signature_input": 229, "signature": 124, "covered": 597},
+    "nonce": {"request_sha256": 64, "status_path": 34},
+    "notice": {"body_sha256": 64, "handling": 177},
+    "item": {"url": 89, "host": 50, "url_hmac": 64, "details": 117},
+    "event": {"data": 432},
+    "entry_detail": {"data": 502},
+}
+"""What the product's columns hold of such notices, in characters or bytes."""
+OTHER_TEXT, OTHER_BYTES = 20, 32
+RECEIPT_CHARACTERS = (204, 42)
+"""For the notice, and more for each item."""
+EMPTY = frozenset({"canonical", "reason", "approved_by", "last_error", "reference"})
 
 
 def make_app(database: Path, items: int) -> Flask:
@@ -53,11 +65,12 @@ def insert_notice(conn: Connection, body: bytes, items: int) -> str:
     message, notice = new_id(), new_id()
     _put(conn, tables.message, now, [{"id": message, "body": body}])
     _put(conn, tables.nonce, now, [{"issuer": "demo-hotline", "nonce": new_id(), "expires_at": now}])
-    _put(conn, tables.notice, now, [{"id": notice, "notice_id": notice, "message_id": message}])
+    whole, each = RECEIPT_CHARACTERS
+    receipt = "x" * (whole + each * items)
+    row = {"id": notice, "notice_id": notice, "message_id": message, "receipt": receipt}
+    _put(conn, tables.notice, now, [row])
     names = [new_id() for _ in range(items)]
-    for number, name in enumerate(names):
-        # One statement for each row, as there: rows of different tables come in the order of their outcome.
-        _put(conn, tables.item, now, [{"id": name, "notice": notice, "item_id": str(number)}])
+    _put(conn, tables.item, now, [{"id": name, "notice": notice, "item_id": str(n)} for n, name in enumerate(names)])
     events = [
         {"id": new_id(), "notice": notice, "item": name, "item_id": str(n), "sequence": n}
         for n, name in enumerate(names)
@@ -79,17 +92,20 @@ FILLERS: dict[str, dict[str, Any]] = {}
 
 
 def _filler(table: Table) -> dict[str, Any]:
-    """Something of the right kind and about the right length for every column."""
+    """Something of the right kind and length for every column."""
+    lengths = LENGTHS.get(table.name, {})
     found: dict[str, Any] = {}
     for column in table.columns:
-        if isinstance(column.type, LargeBinary):
-            found[column.name] = os.urandom(SEALED_BYTES)
+        if column.nullable and column.name in EMPTY:
+            found[column.name] = None
+        elif isinstance(column.type, LargeBinary):
+            found[column.name] = os.urandom(lengths.get(column.name, OTHER_BYTES))
         elif isinstance(column.type, Boolean):
             found[column.name] = False
         elif isinstance(column.type, Integer):
             found[column.name] = 0
         else:
-            found[column.name] = "x" * 40
+            found[column.name] = "x" * lengths.get(column.name, OTHER_TEXT)
     return found
 
 

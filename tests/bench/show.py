@@ -26,6 +26,12 @@ def show(console: Console, measured: Measured, machine: Mapping[str, Any]) -> No
         console.print(_breakdown(breakdown))
 
 
+def line(figure: Figure) -> str:
+    """Said at once, since the whole takes the better part of an hour."""
+    ratio = "" if figure.ratio is None else f", ratio {number(figure.ratio)}"
+    return f"  {figure.name}: {number(figure.value)} {figure.unit}{ratio}"
+
+
 def as_json(measured: Measured, machine: Mapping[str, Any], *, quick: bool) -> str:
     value = {
         "schema": SCHEMA,

@@ -17,7 +17,7 @@ from receiver.ledger.checkpoint import Signer
 from receiver.ledger.copies import CopySet
 from receiver.ledger.sequencer import Sequencer
 from receiver.store import open_store
-from tests.bench import gate_growth, ledger_size, seal_speed, show, with_growth
+from tests.bench import gate_growth, ledger_size, page, seal_speed, show, with_growth
 from tests.bench.figures import BenchError, Breakdown, Figure, Measured, Options, median, quantile
 from tests.bench.grown import grow
 from tests.bench.machine import facts
@@ -139,3 +139,19 @@ def test_grown_database_still_works(sqlite_database: Database, tmp_path: Path) -
         assert [row.subject for rows in due for row in rows] == [case]
     finally:
         grown.close()
+
+
+def test_page_shows_the_kept_figures() -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.with_figures(text, json.loads(page.KEPT.read_text(encoding="utf-8"))) == text
+
+
+def test_quick_figures_reach_no_page(options: Options) -> None:
+    run = json.loads(show.as_json(Measured(), facts(options.folder, fsync_seconds=0.01), quick=True))
+    with pytest.raises(ValueError, match="quick"):
+        page.joined([run])
+
+
+def test_page_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        page.with_figures("# Benchmarks\n", {"machines": [], "figures": [], "breakdowns": []})
