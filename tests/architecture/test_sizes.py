@@ -32,7 +32,6 @@ LONG_FILES: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "tests/conformance/test_s3_hostile.py",
             "tests/doubles/lying_kernel.py",
             "tests/doubles/world.py",
             "tests/faults/test_hostile_customers_races.py",
@@ -40,11 +39,6 @@ LONG_FILES: Mapping[str, str] = {
             "tests/integration/test_store_trouble.py",
             "tests/integration/test_worker.py",
             "tests/unit/adapters/test_agent.py",
-            "tests/unit/adapters/test_filesystem.py",
-            "tests/unit/adapters/test_nginx_gate.py",
-            "tests/unit/intake/test_notice.py",
-            "tests/unit/net/test_sender.py",
-            "tests/unit/steps/test_receive.py",
             "tests/unit/vault/test_age.py",
             "tests/unit/verification/test_policy.py",
         ),
@@ -67,7 +61,6 @@ LONG_FUNCTIONS: Mapping[str, str] = {
         ),
         _LIST,
     ),
-    "receiver/steps/explain.py:_question": "two rows filled with nothing, one member a line",
     "tests/integration/test_store_commit.py:test_case_view_holds_everything": "one row of each kind, a line a member",
 }
 """`file:function` -> why it may be longer."""

@@ -1,13 +1,15 @@
-"""One SeaweedFS for all tests of a session that ask for it."""
+"""One SeaweedFS for all tests of a session that ask for it, and settings on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from adapters.s3 import wire
-from tests.conformance.s3_site import Site, kept_clients
+from tests.conformance.s3_neighbours import S3Setting, Start
+from tests.conformance.s3_site import S3Environment, Site, kept_clients
 from tests.doubles.faulty_proxy import running_proxy
 from tests.doubles.seaweed import CUSTOMER, HOST, OWNER, running_seaweed
 
@@ -23,3 +25,18 @@ def s3_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         patch.setattr(wire, "_client", kept_clients())
         yield Site.prepare(server, proxy, base / "keys")
+
+
+@pytest.fixture
+def start(s3_site: Site) -> Iterator[Start]:
+    made: list[S3Environment] = []
+
+    def begin(bucket: str = "site-versions", name: bytes = b"field.jpg", **changes: Any) -> S3Setting:
+        environment = S3Environment(s3_site, s3_site.settings(bucket, settle_seconds=0.3, **changes))
+        made.append(environment)
+        ref = environment.put(name, b"noise")
+        return S3Setting(adapter=environment.make(), environment=environment, ref=ref, body=b"noise")
+
+    yield begin
+    for environment in made:
+        environment.close()

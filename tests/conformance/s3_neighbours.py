@@ -129,6 +129,13 @@ def where(setting: S3Setting) -> dict[str, str]:
     return setting.environment.where(setting.ref)
 
 
+def ids(setting: S3Setting) -> list[str]:
+    found = setting.environment.site.host.list_object_versions(
+        Bucket=where(setting)["Bucket"], Prefix=where(setting)["Key"]
+    )
+    return [item["VersionId"] for item in found.get("Versions", ()) if item["Key"] == where(setting)["Key"]]
+
+
 def first_id(setting: S3Setting) -> str:
     page = setting.environment.site.host.list_object_versions(
         Bucket=setting.environment.bucket, Prefix=where(setting)["Key"]

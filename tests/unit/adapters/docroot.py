@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from adapters.contract import BlockReceipt, Ref, SealProof
+from adapters.filesystem import syscalls
 from adapters.filesystem.adapter import FilesystemAdapter
 
 SCOPE = b"acme"
@@ -61,3 +62,11 @@ def facts(path: Path) -> tuple[object, ...]:
         seen.st_ino, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_nlink, seen.st_size, seen.st_mtime_ns,
         seen.st_atime_ns, shown, access, flags, path.parent.lstat().st_mtime_ns,
     )  # fmt: skip
+
+
+def is_immutable(path: Path) -> bool:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return bool((syscalls.get_flags(fd) or 0) & syscalls.IMMUTABLE)
+    finally:
+        os.close(fd)

@@ -1,3 +1,5 @@
+"""The nginx gate before a real nginx: each spelling of a denied URL is refused, and no other page is."""
+
 from __future__ import annotations
 
 import stat
@@ -11,43 +13,11 @@ from urllib.parse import quote
 
 import pytest
 
-from adapters.contract import Denied, DenyTarget, GateReceipt, GateStatus, Retryable, Unsupported
+from adapters.contract import Denied, GateReceipt, GateStatus, Retryable, Unsupported
 from adapters.nginx.gate import NginxGate
 from adapters.nginx.rules import Rule, render, resolved_path
-from tests.unit.adapters.running_nginx import RunningNginx, free_port, raw_get
-
-HOST = "img.example"
-
-
-class Site:
-    def __init__(self, base: Path) -> None:
-        self.map_file, self.port = base / "deny.conf", free_port()
-        self.map_file.write_bytes(render([], "0"))
-        self.server = RunningNginx(
-            base,
-            f"""map_hash_bucket_size 8192; include {self.map_file};
-            server {{ listen 127.0.0.1:{self.port}; add_header Cache-Control $takedown_cache_control always;
-                if ($takedown_deny) {{ return 404; }}
-                location = /generation {{ allow 127.0.0.1; deny all; return 200 $takedown_generation; }}
-                location / {{ return 200 "up"; }} }}""",
-        )
-        self.gate = self.make()
-
-    def make(self, **changed: Any) -> NginxGate:
-        given = {
-            "reload_command": (),
-            "test_command": self.server.test_command,
-            "pid_file": str(self.server.pid_file),
-            **changed,
-        }
-        return NginxGate("web", str(self.map_file), **given)
-
-    def listed(self) -> list[str]:
-        with self.gate._denials.reading() as view:
-            return [op_id for (op_id,) in view._link.execute("SELECT op_id FROM op WHERE leaving = 0")]
-
-    def status(self, target: bytes | str, host: str = HOST) -> int:
-        return raw_get(self.port, host, target.encode() if isinstance(target, str) else target)[0]
+from tests.unit.adapters.nginx_site import HOST, Site, target
+from tests.unit.adapters.running_nginx import raw_get
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +37,6 @@ def site(running: Site) -> Iterator[Site]:
     with running.gate._denials.changing() as change:
         # Each test has operations of its own, under the same names.
         change._link.execute("DELETE FROM spent")
-
-
-def target(path: bytes, query: bytes | None = None, any_query: bool = False, host: str = HOST) -> DenyTarget:
-    return DenyTarget(url="https://x/", host=host, path=path, query=query, any_query=any_query)
 
 
 def test_spellings_of_a_path_are_refused(site: Site) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.contract import DenyTarget, GateReceipt, GateStatus
 from adapters.nginx.rules import Rule, is_too_long, lines_of, map_lines, render, rules_for
+from tests.unit.adapters.nginx_site import HOST, Site, target
 from tests.unit.adapters.running_nginx import NGINX, need
-from tests.unit.adapters.test_nginx_gate import HOST, Site, target
 
 DOLLARS = b"a=" + b"%24" * 250
 """Fits as written; decoded, each dollar sign takes 18 bytes of nginx's configuration."""

@@ -1,53 +1,21 @@
-"""What a notice and a direction say, and what is refused with every fault named."""
+"""What a notice says, and what is refused with every fault named."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import time
-from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.domain.notice import Direction, Handling, Notice
-from receiver.intake.direction import parse_direction
+from receiver.domain.notice import Handling
 from receiver.intake.errors import IntakeError
-from receiver.intake.handling import check_handling
 from receiver.intake.limits import Limits
 from receiver.intake.notice import parse_notice
-from receiver.intake.times import parse_rfc3339
-
-NOW = dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC)
-PLAIN: dict[str, Any] = {
-    "notice_id": "IWF-2026-000123",
-    "issuer": "iwf",
-    "issued_at": "2026-11-22T09:30:00Z",
-    "category": "csam",
-    "items": [{"item_id": "1", "url": "https://img.example.net/a/b.jpg"}],
-}
-DIRECTION = {
-    "schema": "takedown-direction/1",
-    "direction_id": "d-1",
-    "issuer": "iwf",
-    "issued_at": "2026-11-22T09:30:00Z",
-    "direction": "withdraw",
-}
-
-
-def notice(limits: Limits = Limits(), **changes: Any) -> Notice:  # noqa: B008  # frozen
-    return parse_notice(json.dumps({**PLAIN, **changes}).encode(), limits)
-
-
-def direction(**changes: Any) -> Direction:
-    return parse_direction(json.dumps({**DIRECTION, **changes}).encode())
-
-
-def faults(caught: pytest.ExceptionInfo[IntakeError]) -> dict[str, str]:
-    return {fault.pointer: fault.message for fault in caught.value.errors}
+from tests.unit.intake.bodies import NOW, PLAIN, faults, notice
 
 
 def test_defaults_are_those_of_the_protocol() -> None:
@@ -140,47 +108,6 @@ def test_full_load_is_taken() -> None:
     assert len(notice(items=items).items) == 250
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-11-22T09:30:00Z",
-        "2026-11-22t10:30:00.0+01:00",
-        "2026-11-22T09:30:00-00:00",
-        "2026-11-21T09:31:00.000000000-23:59",
-    ],
-)
-def test_times_mean_the_same_moment(text: str) -> None:
-    assert parse_rfc3339(text) == NOW
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "2026-11-22",
-        "2026-11-22T09:30Z",
-        "2026-11-22T24:00:00Z",
-        "2026-11-22T09:30:00",
-        "0001-01-01T00:00:00+01:00",
-        "2026-11-22T09:30:00+24:00",
-        "2026-11-22T09:30:61Z",
-        "20261122T093000Z",
-        "2026-11-22T09:30:00Z\n",
-    ],
-)
-def test_other_texts_are_no_times(text: str) -> None:
-    assert parse_rfc3339(text) is None
-
-
-@given(st.datetimes(min_value=dt.datetime(2, 1, 1), max_value=dt.datetime(9998, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
-@settings(deadline=None)
-def test_any_written_time_is_read_back(moment: datetime) -> None:
-    offset = moment.utcoffset()
-    assert offset is not None
-    whole = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=round(offset.total_seconds() / 60))))
-    assert parse_rfc3339(whole.isoformat()) == whole
-
-
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -206,38 +133,6 @@ def test_any_members_stay_in_family(changes: dict[str, Any]) -> None:
 def test_any_item_stays_in_family(changes: dict[str, Any]) -> None:
     with contextlib.suppress(IntakeError):
         notice(items=[{**PLAIN["items"][0], **changes}])
-
-
-def keep_up(**changes: Any) -> Notice:
-    fields = {"handling": {"act": "preserve_only", "police_reference": "P-1"}, "deadline": "2026-11-25T09:30:00Z"}
-    return notice(**{**fields, **changes})
-
-
-def test_keeping_up_with_all_conditions_is_taken() -> None:
-    check_handling(keep_up(), may_keep_up=True, received_at=NOW)
-    check_handling(notice(), may_keep_up=False, received_at=NOW)
-
-
-@pytest.mark.parametrize(
-    ("changes", "may", "pointer"),
-    [
-        ({}, False, "/handling/act"),
-        ({"handling": {"act": "preserve_only"}}, True, "/handling/police_reference"),
-        ({"deadline": None}, True, "/deadline"),
-        ({"deadline": "2026-11-25T09:30:01Z"}, True, "/deadline"),
-        ({"deadline": "2026-11-22T09:30:00Z"}, True, "/deadline"),
-    ],
-)
-def test_keeping_up_otherwise_is_refused(changes: dict[str, Any], may: bool, pointer: str) -> None:
-    with pytest.raises(IntakeError) as caught:
-        check_handling(keep_up(**changes), may_keep_up=may, received_at=NOW)
-    assert list(faults(caught)) == [pointer]
-    assert caught.value.status == 422
-
-
-def test_keep_up_hours_are_a_setting() -> None:
-    with pytest.raises(IntakeError):
-        check_handling(keep_up(), may_keep_up=True, received_at=NOW, limits=Limits(keep_up_max_hours=71))
 
 
 def test_prose_is_not_content() -> None:
@@ -272,52 +167,3 @@ def test_worst_body_is_judged_quickly() -> None:
         with pytest.raises(IntakeError):
             parse_notice(body)
     assert time.process_time() - begun < 3
-
-
-@pytest.mark.parametrize("kind", ["withdraw", "proceed", "hold", "release_hold", "allow_customer_notice"])
-def test_every_direction_is_read(kind: str) -> None:
-    parsed = direction(
-        direction=kind, items=["1", "2"], reason="why\nso", until="2027-01-01T00:00:00Z", police_reference="P"
-    )
-    assert (parsed.direction, parsed.items) == (kind, ("1", "2"))
-
-
-def test_direction_without_items_means_all() -> None:
-    assert direction().items is None
-    assert direction(items=None).items is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "pointer"),
-    [
-        ({"schema": "takedown-notice/1"}, "/schema"),
-        ({"direction": "delete"}, "/direction"),
-        ({"direction_id": ""}, "/direction_id"),
-        ({"items": []}, "/items"),
-        ({"items": "1"}, "/items"),
-        ({"items": [1]}, "/items/0"),
-        ({"items": ["1", "1"]}, "/items/1"),
-        ({"items": [[]]}, "/items/0"),
-        ({"until": "tomorrow"}, "/until"),
-        ({"reason": 7}, "/reason"),
-        ({"issued_at": None}, "/issued_at"),
-        ({"notice_id": "x"}, "/notice_id"),
-    ],
-)
-def test_bad_direction_is_refused(changes: dict[str, Any], pointer: str) -> None:
-    with pytest.raises(IntakeError) as caught:
-        direction(**changes)
-    assert list(faults(caught)) == [pointer]
-    assert caught.value.type == "invalid-direction"
-
-
-def test_direction_without_schema_is_refused() -> None:
-    body = json.dumps({name: value for name, value in DIRECTION.items() if name != "schema"}).encode()
-    with pytest.raises(IntakeError):
-        parse_direction(body)
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b'{"schema":NaN}', b"\xff"])
-def test_direction_garbage_stays_in_family(body: bytes) -> None:
-    with pytest.raises(IntakeError):
-        parse_direction(body)

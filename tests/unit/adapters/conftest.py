@@ -1,0 +1,17 @@
+"""What the tests of the filesystem adapter share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.adapters.docroot import Docroot
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Docroot]:
+    made = Docroot(tmp_path)
+    yield made
+    made.clear()
