@@ -57,10 +57,19 @@ def as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:
 
 def try_again(work: WorkRow, error: str, *, now: int, after_seconds: float = 0.0, state: str | None = None) -> Outcome:
     """Stay, wait longer each time, and say why; a person is called once it has failed for about a minute."""
+    if work.owner is None:
+        raise ValueError("only a leased row moves")
     attempts = work.attempts + 1
     wait = backoff_seconds(work.subject, attempts, at_least=after_seconds)
-    retry = replace(
-        move(work, state or work.state, due_at=now + int(wait * MICROS)),
+    retry = WorkMove(
+        track=work.track,
+        subject=work.subject,
+        owner=work.owner,
+        epoch=work.epoch,
+        nudges=work.nudges,
+        state=state or work.state,
+        due_at=now + int(wait * MICROS),
+        priority=PRIORITY[work.track],
         attempts=attempts,
         first_failed_at=work.first_failed_at or now,
         last_error=error,
@@ -73,8 +82,17 @@ def try_again(work: WorkRow, error: str, *, now: int, after_seconds: float = 0.0
 
 def stuck(work: WorkRow, error: str, *, now: int) -> Outcome:
     """Trying again will not help: a person is called, and `retry` goes on from where it stood."""
-    halt = replace(
-        move(work, "stuck"),
+    if work.owner is None:
+        raise ValueError("only a leased row moves")
+    halt = WorkMove(
+        track=work.track,
+        subject=work.subject,
+        owner=work.owner,
+        epoch=work.epoch,
+        nudges=work.nudges,
+        state="stuck",
+        due_at=None,
+        priority=PRIORITY[work.track],
         attempts=work.attempts + 1,
         first_failed_at=work.first_failed_at or now,
         last_error=error,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from receiver.domain.backoff import MICROS
 from receiver.domain.moves import move
-from receiver.domain.outcome import LedgerNote, Outcome, Page, Table, Update
+from receiver.domain.outcome import LedgerNote, Outcome, Page, Table, Update, WorkMove
 from receiver.domain.rows import EventRow, NoticeRow, WorkRow
 from receiver.domain.status import PRIORITY, SLOW_LANE, Track
 from receiver.report.letter import Answer
@@ -23,6 +21,8 @@ def undelivered(
     work: WorkRow, notice: NoticeRow, events: tuple[EventRow, ...], answer: Answer, *, now: int, give_up_hours: int
 ) -> Outcome:
     """Not heard: again by the schedule, or a dead letter that a person sees and can send again."""
+    if work.owner is None:
+        raise ValueError("only a leased row moves")
     attempts = work.attempts + 1
     window = give_up_hours * 3600 * MICROS
     dead = tuple(e for e in events if answer.gone or now >= e.created_at + window)
@@ -37,13 +37,15 @@ def undelivered(
             give_up_hours=give_up_hours,
             retry_after_seconds=answer.retry_after_seconds,
         )
-    retry = replace(
-        move(
-            work,
-            "deliver",
-            due_at=again,
-            priority=SLOW_LANE if again is not None else PRIORITY[Track.DELIVER],
-        ),
+    retry = WorkMove(
+        track=work.track,
+        subject=work.subject,
+        owner=work.owner,
+        epoch=work.epoch,
+        nudges=work.nudges,
+        state="deliver",
+        due_at=again,
+        priority=SLOW_LANE if again is not None else PRIORITY[Track.DELIVER],
         attempts=attempts if again is not None else 0,
         first_failed_at=(work.first_failed_at or now) if again is not None else None,
         last_error=answer.words,
