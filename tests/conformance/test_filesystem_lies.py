@@ -12,7 +12,8 @@ from adapters.conformance.environment import Setting
 from adapters.conformance.lies import LyingEnvironment, LyingStoreCases
 from adapters.conformance.storage import BODY
 from tests.conformance.test_filesystem import FilesystemEnvironment
-from tests.doubles.lying_kernel import LIES, LyingKernel
+from tests.doubles.kernel_lies import LIES
+from tests.doubles.lying_kernel import LyingKernel
 
 
 class LyingDocroot(FilesystemEnvironment, LyingEnvironment):

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from tests.conformance.s3_neighbours import put_neighbours, untouched_neighbours
 from tests.conformance.s3_site import S3Environment, Site
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 
 BODY = b"noise"
 URL = f"https://{HOST}/field.jpg"

@@ -22,8 +22,9 @@ from receiver.store import SqlStore
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRecord, KeyRing, merge_overlay
 from receiver.verification.policy import verify_stored
+from tests.doubles.make_world import make_world
 from tests.doubles.web_side import CATEGORIES, WebSide, notice_json, to_bytes, web_side_over
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.world import HOST, World
 
 SITE = "site.example.net"
 TEST_HOST = "test.example.net"

@@ -18,7 +18,8 @@ from receiver.engine.committer import Committer
 from receiver.services.admin import AdminServices, make_admin_services
 from receiver.services.persons import ORDER, Person, Role
 from receiver.steps.tools import Tools
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 
 PASSWORD = "correct horse battery staple 42"
 SECRET_PATH = "/private/colour-field-7f3a.png"

@@ -8,6 +8,7 @@ from receiver.domain.ids import new_case_code, new_id
 from receiver.domain.outcome import Insert, LedgerNote, NewEvent, Outcome, Table, Update, Wake, WorkMove
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Act, ItemStatus, Track, Want
+from receiver.store import SqlStore
 
 AT = 1_790_000_000_000_000
 URL = "https://img.secret-host.example/customer-folder/colour-field.png?v=1"
@@ -154,3 +155,10 @@ def move(row: WorkRow, owner: str, *, state: str = "done", **more: Any) -> WorkM
 
 def set_want(case: str, want: Want) -> Update:
     return Update(table=Table.CASE, where={"id": case}, values={"want": want})
+
+
+def commit(store: SqlStore, *outcomes: Outcome) -> None:
+    """Raises the error of the first outcome that failed."""
+    for result in store.commit(outcomes):
+        if result.error is not None:
+            raise result.error

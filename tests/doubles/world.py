@@ -6,30 +6,23 @@ outside goes through `public_get`, which asks gate, cache and store as a visitor
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import literal
-
-from adapters.contract import Ref, StorageAdapter
+from adapters.contract import StorageAdapter
 from adapters.memory.cache import MemoryCache
 from adapters.memory.gate import MemoryGate
 from adapters.memory.storage import MemoryStorage
 from adapters.memory.store import MemoryStore
 from receiver.domain.clock import to_micros
-from receiver.domain.errors import ConflictError, DeliveryError
+from receiver.domain.errors import ConflictError
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, NewEvent, Outcome, Table, Wake
-from receiver.domain.policy import IssuerPolicy, Policy
-from receiver.domain.ports import SentResponse
+from receiver.domain.policy import Policy
 from receiver.domain.rows import CaseView, EventRow, NoticeView, WorkRow
-from receiver.domain.seals import SealedTogether, SealResult, ToSeal
 from receiver.domain.status import ItemStatus, Track
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.engine.lanes import plan
@@ -39,77 +32,10 @@ from receiver.resolution.routes import Route, RouteTable
 from receiver.resolution.urls import canonical_url
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
-from receiver.store import SqlStore, open_store
+from receiver.store import SqlStore
+from tests.doubles.world_parts import Inline, Mailbox, MemoryVault, SteeredClock, item_row, message_row
 
 HOST = "img.example.net"
-
-
-class SteeredClock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.at = dt.datetime.now(dt.UTC)
-
-    def now(self) -> dt.datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-    def move(self, **delta: float) -> None:
-        self.at += dt.timedelta(**delta)
-
-
-class MemoryVault:
-    """Keeps sealed bytes by id; `broken` makes it refuse."""
-
-    def __init__(self) -> None:
-        self.sealed: dict[str, bytes] = {}
-        self.broken: Exception | None = None
-
-    def seal(
-        self, seal_id: str, read: Callable[[int], bytes], *, digests: tuple[str, ...] = ("sha256", "md5", "sha1")
-    ) -> SealResult:
-        del digests
-        if self.broken is not None:
-            raise self.broken
-        body = b"".join(iter(lambda: read(65536), b""))
-        self.sealed[seal_id] = body
-        return SealResult(
-            seal_id=seal_id,
-            payload_ref=f"{seal_id}.age",
-            header_ref=f"{seal_id}.header",
-            sha256_plain=hashlib.sha256(body).hexdigest(),
-            md5_plain=hashlib.md5(body).hexdigest(),
-            sha1_plain=None,
-            size_bytes=len(body),
-            sha256_sealed=hashlib.sha256(b"sealed" + body).hexdigest(),
-            sealed_bytes=len(body) + 16,
-            checked_at=1,
-        )
-
-    def seal_document(self, name: str, data: bytes) -> SealResult:
-        parts = iter((data, b""))
-        return self.seal(name, lambda _size: next(parts))
-
-    def seal_all(
-        self, objects: Sequence[ToSeal], name: str, manifest: Callable[[Sequence[SealResult]], bytes]
-    ) -> SealedTogether:
-        seals = []
-        for one in objects:
-            with one.open() as read:
-                seals.append(self.seal(one.seal_id, read))
-        return SealedTogether(seals=tuple(seals), manifest=self.seal_document(name, manifest(seals)))
-
-    def check_seal(self, payload_ref: str, sha256_sealed: str) -> bool:
-        body = self.sealed[payload_ref.removesuffix(".age")]
-        return hashlib.sha256(b"sealed" + body).hexdigest() == sha256_sealed
-
-    def check_header(self, header_ref: str) -> bool:
-        return header_ref.removesuffix(".header") in self.sealed
-
-    def probe(self) -> tuple[str, ...]:
-        return ()
 
 
 class Visitor:
@@ -128,22 +54,6 @@ class Visitor:
         return (Look(address="127.0.0.1:80", status=status, at=at, vantage="here", verdict=seen),)
 
 
-class Mailbox:
-    """The issuer's endpoint. `answer` is the next status, or an error."""
-
-    def __init__(self) -> None:
-        self.letters: list[tuple[str, Mapping[str, str], bytes]] = []
-        self.answer: int | Exception = 204
-
-    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, allow_private: bool = False) -> SentResponse:
-        del allow_private
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        if self.answer < 300:
-            self.letters.append((url, headers, body))
-        return SentResponse(status=self.answer, headers={}, body=b"", address="127.0.0.1")
-
-
 @dataclass(kw_only=True)
 class World:
     db: SqlStore
@@ -155,7 +65,7 @@ class World:
     mailbox: Mailbox
     policy: Policy
     routes: list[Route]
-    verify: Callable[[Any], str | None] = lambda _message: None
+    verify: Callable[[Any], str | None] = lambda message_row: None
     compare: Callable[[Any, Any], str | None] = lambda _view, _messages: None
     """Its notices are written without signed bytes; a world fed by the public side compares them."""
     worker: str = ""
@@ -187,8 +97,8 @@ class World:
             verify_stored=self.verify,
             compare_stored=self.compare,
             keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
-            early=EarlyLooks(self.visitor, _Inline(), self.clock.monotonic),
-            beside=Beside(_Inline()),
+            early=EarlyLooks(self.visitor, Inline(), self.clock.monotonic),
+            beside=Beside(Inline()),
         )
 
     # --- the customer's and the public's side
@@ -244,9 +154,9 @@ class World:
         self.commit(
             Outcome(
                 changes=(
-                    Insert(table=Table.MESSAGE, values=_message(message, issuer, now)),
+                    Insert(table=Table.MESSAGE, values=message_row(message, issuer, now)),
                     Insert(table=Table.NOTICE, values=values),
-                    *(Insert(table=Table.ITEM, values=_item(i, notice, n, u, now, details)) for i, n, u in items),
+                    *(Insert(table=Table.ITEM, values=item_row(i, notice, n, u, now, details)) for i, n, u in items),
                 ),
                 events=tuple(
                     NewEvent(notice=notice, item=i, item_id=n, status=ItemStatus.RECEIVED, data={}, delivered=True)
@@ -278,7 +188,7 @@ class World:
         self.commit(
             Outcome(
                 changes=(
-                    Insert(table=Table.MESSAGE, values=_message(message, row.issuer, now)),
+                    Insert(table=Table.MESSAGE, values=message_row(message, row.issuer, now)),
                     Insert(table=Table.DIRECTION, values=values),
                 ),
                 wakes=(Wake(track=Track.RESOLVE, subject=notice, state="resolve", from_state="resolved"),),
@@ -385,91 +295,3 @@ class World:
 
     def events(self, notice: str) -> tuple[EventRow, ...]:
         return self.db.events_of(notice)
-
-
-class _Inline(ThreadPoolExecutor):
-    """Runs at once, in the caller's thread."""
-
-    def __init__(self) -> None:
-        super().__init__(max_workers=1)
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-def make_world(folder: Path, db: SqlStore | None = None, **policy: Any) -> World:
-    """IWF may order down csam at once, npi after review, and shadow notices; `acme` owns everything under its host."""
-    store = MemoryStorage()
-    clock = SteeredClock()
-    issuer = IssuerPolicy(
-        id="iwf",
-        categories={"csam": "act", "npi": "review", "ncii": "shadow", "test": "act"},
-        callback_url="https://hotline.example/cb",
-        may_keep_up=True,
-    )
-    base: dict[str, Any] = {
-        "issuers": {"iwf": issuer, "ncmec": replace(issuer, id="ncmec")},
-        "source": "https://notices.host.example",
-        "protected": ("https://www.host.example/",),
-        "remove_after_days": 30,
-    }
-    world_routes = [
-        Route(host=HOST, customer="acme", storage="www", key="acme{path}", caches=("cache",), gates=("edge",)),
-        Route(host="gate.example.net", customer="beta", gates=("edge",)),
-        Route(host="www.host.example", customer="us", storage="www", key="us{path}", gates=("edge",)),
-    ]
-    if db is None:
-        db = open_store(f"sqlite:///{folder / 'world.db'}", data_key=b"k" * 32, data_dir=folder, create=True)
-    backend: Any = db._db.backend
-    backend.now = lambda: literal(to_micros(clock.now()))
-    cache = MemoryCache(origin=lambda url: world.origin(url))  # noqa: PLW0108 - the world is made below
-    world = World(
-        db=db,
-        clock=clock,
-        store=store,
-        gate=MemoryGate(),
-        cache=cache,
-        vault=MemoryVault(),
-        mailbox=Mailbox(),
-        policy=Policy(**{**base, **policy}),
-        routes=world_routes,
-    )
-    return world
-
-
-def _message(message: str, issuer: str, now: int) -> dict[str, Any]:
-    return {
-        "id": message,
-        "channel": "api",
-        "issuer": issuer,
-        "body": b"{}",
-        "sha256": "00" * 32,
-        "signature_input": "x",
-        "signature": "y",
-        "covered": {},
-        "key_thumbprint": "t",
-        "created_at": now,
-    }
-
-
-def _item(item: str, notice: str, item_id: str, url: str, now: int, details: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": item,
-        "notice": notice,
-        "item_id": item_id,
-        "url": url,
-        "canonical": None,
-        "host": "",
-        "status": "received",
-        "reason": None,
-        "status_at": now,
-        "approved_by": None,
-        "withdrawn_at": None,
-        "iccam_at": None,
-        "details": details,
-    }
-
-
-__all__ = ["HOST", "DeliveryError", "Ref", "World", "make_world"]

@@ -12,7 +12,8 @@ from adapters.agent.client import AgentStorage
 from adapters.agent.server import serve
 from adapters.agent.settings import Adapters, AgentSettings
 from receiver.resolution.urls import canonical_url
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 from tests.faults.hostile_customers import HostileSite
 
 

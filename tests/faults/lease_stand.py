@@ -23,7 +23,8 @@ from adapters.memory.storage import MemoryStorage
 from receiver.domain.clock import SystemClock
 from receiver.domain.policy import Policy
 from receiver.store import SqlStore, open_store, upgrade
-from tests.doubles.world import HOST, Mailbox, MemoryVault, World
+from tests.doubles.world import HOST, World
+from tests.doubles.world_parts import Mailbox, MemoryVault
 from tests.faults.lease_net import Network, NetworkedPostgres, network
 from tests.faults.lease_worker import ISSUER, Settings
 from tests.faults.outside_server import Call, ask, connect
@@ -31,7 +32,6 @@ from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 40.0
-
 Held = tuple[str, str, int]
 """Track, subject and epoch of a row."""
 

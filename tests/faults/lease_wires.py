@@ -15,7 +15,7 @@ from receiver.domain.rows import WorkRow
 from receiver.domain.seals import SealResult
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.pipeline import Step, Tools
-from tests.doubles.world import MemoryVault
+from tests.doubles.world_parts import MemoryVault
 from tests.faults.outside_server import Lease, ask, connect
 
 

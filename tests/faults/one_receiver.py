@@ -24,8 +24,9 @@ from receiver.store import SqlStore
 from receiver.verification.keys import KeyRing
 from receiver.verification.signing import SigningKey
 from tests.doubles.databases import Database
+from tests.doubles.make_world import make_world
 from tests.doubles.web_side import ORIGIN, Sender, notice_json, to_bytes
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.world import HOST, World
 
 ISSUER = "iwf"
 

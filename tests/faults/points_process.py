@@ -46,7 +46,8 @@ from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRing
 from receiver.verification.policy import verify_stored
 from tests.doubles.web_side import ORIGIN, Sender
-from tests.doubles.world import HOST, SteeredClock, _Inline
+from tests.doubles.world import HOST
+from tests.doubles.world_parts import Inline, SteeredClock
 from tests.faults import points
 from tests.faults.points_wire import Fuse, Line, remote, remote_store, remote_vault
 
@@ -126,8 +127,8 @@ class Process:
             verify_stored=self._verify,
             compare_stored=unlike_signed,
             keyed_hash=lambda text: hashlib.sha256(b"key" + text.encode()).hexdigest(),
-            early=EarlyLooks(visitor, _Inline(), self.clock.monotonic),
-            beside=Beside(_Inline()),
+            early=EarlyLooks(visitor, Inline(), self.clock.monotonic),
+            beside=Beside(Inline()),
         )
 
     def _verify(self, message: MessageRow) -> str | None:

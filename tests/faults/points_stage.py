@@ -21,7 +21,8 @@ from receiver.domain.clock import rfc3339
 from receiver.domain.web import Look, Seen
 from receiver.resolution.urls import canonical_url
 from tests.doubles.web_side import direction_json, notice_json, to_bytes
-from tests.doubles.world import HOST, Mailbox, MemoryVault, SteeredClock, Visitor
+from tests.doubles.world import HOST, Visitor
+from tests.doubles.world_parts import Mailbox, MemoryVault, SteeredClock
 from tests.faults.points_process import SENDERS, Setup
 from tests.faults.points_wire import rebuilt, taken_apart
 from tests.faults.zygote import Zygote

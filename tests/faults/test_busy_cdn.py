@@ -21,7 +21,8 @@ from adapters.varnish.settings import VarnishSettings
 from receiver.domain.clock import to_micros
 from receiver.engine.sweeps import sweeps_for
 from tests.doubles.databases import Database, sqlite_database, sqlite_template  # noqa: F401 - fixtures
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 
 URL = f"https://{HOST}/public/a.jpg"
 BODY = b"colour field"

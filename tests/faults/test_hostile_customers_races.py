@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import itertools
 import json
 import os
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,62 +14,19 @@ import pytest
 from adapters.contract import AdapterError, Changed, Conflict, Denied, NotFound, Origin, Pin, Presence, Ref, Retryable
 from adapters.filesystem import blocking, walk
 from tests.faults.hostile_customers import BODY, CUSTOMER_ID, HostileSite, facts_of, hostile_site, tries
+from tests.faults.hostile_loops import exchange, link_for_ever, replace_for_ever, swap_for_ever
 from tests.faults.scale import SEED, TORTURE
 
 SECONDS = 60.0 if TORTURE else 1.0
 ENOUGH = 2_000 if TORTURE else 10
 MOST_LINKS = [20, 60_000 if TORTURE else 600]
 """Fewer than are moved, so that names come up anew as fast as they go; and more than are moved."""
-EXCHANGE = 2
-AT_FDCWD, AT_EMPTY_PATH, AT_SYMLINK_FOLLOW = -100, 0x1000, 0x400
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture
 def site() -> Iterator[HostileSite]:
     with hostile_site() as made:
         yield made
-
-
-def exchange(one: Path, other: Path) -> None:
-    failed = _LIBC.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE)
-    if failed:
-        raise OSError(ctypes.get_errno(), "exchange")
-
-
-# --- what the customer's process does
-
-
-def swap_for_ever(turns: Any, pairs: list[tuple[Path, Path]], seed: int) -> None:
-    """There and back, so that the file stands at its name half of the time."""
-    dice = random.Random(seed)
-    while True:
-        one, other = dice.choice(pairs)
-        for _ in range(2):
-            with contextlib.suppress(OSError):
-                exchange(one, other)
-        turns.value += 1
-
-
-def link_for_ever(turns: Any, path: Path, folder: Path, most: int) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    source = f"/proc/self/fd/{fd}".encode()
-    for number in itertools.count():
-        name = os.fsencode(folder / f"l{number % most}")
-        if _LIBC.linkat(AT_FDCWD, source, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0:
-            turns.value += 1
-        else:
-            turns.value += turns.value == 0
-
-
-def replace_for_ever(turns: Any, path: Path) -> None:
-    """Delete and make again, so that the inode number is used anew."""
-    for number in itertools.count():
-        with contextlib.suppress(OSError):
-            path.unlink()
-        with contextlib.suppress(OSError):
-            path.write_bytes(b"version %06d" % number)
-        turns.value += 1
 
 
 # --- what we do meanwhile

@@ -13,14 +13,14 @@ from adapters.contract import GateReceipt, GateStatus, Origin, OriginState, Purg
 from adapters.memory import MemoryStorage
 from tests.conformance.memory_lies import LIES, LyingMemoryStore
 from tests.doubles.databases import Database, sqlite_database, sqlite_template  # noqa: F401 - fixtures
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 
 BODY = b"colour field"
 URL = f"https://{HOST}/public/a.jpg"
 URL_ALONE = "https://gate.example.net/gallery.php?id=7"
 HIDING = {"looks find nothing"}
 """The store says that nothing is there, so nothing is blocked; the gate alone keeps it down, and that is true too."""
-
 STORE_LIES = [name for name in LIES if name != "slow"]
 
 

@@ -16,7 +16,9 @@ from tests.doubles.databases import (  # noqa: F401 - pytest finds fixtures by t
     sqlite_template,
     store,
 )
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.worker_stand import build, steps  # noqa: F401 - the same
+from tests.doubles.world import World
 
 
 @pytest.fixture

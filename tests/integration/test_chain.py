@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from receiver.store import SqlStore
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 from tests.integration.chain_steps import BODY, down
 
 

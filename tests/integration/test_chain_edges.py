@@ -13,7 +13,8 @@ from receiver.domain.clock import to_micros
 from receiver.store import SqlStore
 from tests.doubles.crashing import Outage
 from tests.doubles.databases import Database
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import HOST, World
 
 BODY = b"colour field"
 URL = f"https://{HOST}/public/a.jpg"

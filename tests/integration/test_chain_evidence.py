@@ -11,7 +11,8 @@ from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
 from receiver.steps import evidence
 from receiver.store import SqlStore
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
 from tests.integration.chain_steps import BODY, down
 
 

@@ -16,7 +16,8 @@ from receiver.domain.outcome import Insert, Outcome, Table, Wake
 from receiver.domain.status import Track
 from receiver.steps.beside import Beside
 from receiver.store import SqlStore
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
 
 BODY = b"colour field"
 GATE_SECONDS = 0.1

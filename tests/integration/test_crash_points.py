@@ -18,7 +18,8 @@ from receiver.domain.status import Track
 from receiver.domain.want import held_blocks, live_acts, want
 from tests.doubles.crashing import Tripwire
 from tests.doubles.databases import make_database
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
 
 BODY, SECOND = b"colour field", b"second field"
 Make = Callable[..., World]

@@ -13,8 +13,9 @@ from receiver.domain.backoff import PAGE_AFTER_ATTEMPTS
 from receiver.domain.errors import VaultError
 from receiver.engine.sweeps import EVERY_SECONDS
 from receiver.wiring import worker as worker_parts
+from tests.doubles.make_world import make_world
 from tests.doubles.staff import BOB, Staff, make_staff
-from tests.doubles.world import World, make_world
+from tests.doubles.world import World
 
 URL_PATH = "/a.jpg"
 BODY = b"colour field" * 50

@@ -26,10 +26,11 @@ from receiver.services.admin_errors import StaffError
 from receiver.services.review import ReviewService
 from receiver.store import open_store
 from tests.doubles.crashing import Outage, Tripwire
+from tests.doubles.make_world import make_world
 from tests.doubles.staff import ANN, BOB, EVE
 from tests.doubles.walking import Shadow
 from tests.doubles.web_side import DirectCommitter
-from tests.doubles.world import HOST, World, make_world
+from tests.doubles.world import HOST, World
 from tests.faults.scale import SEED, TORTURE
 
 A, B, SHARED, LOGIN = "/public/a.jpg", "/public/b.jpg", "/public/shared.jpg", "/public/index.html"
@@ -50,7 +51,6 @@ WALK_SEED = SEED if TORTURE or "SEED" in os.environ else 51
 """The sample is the same walk each time, so that a landing never hangs on luck; torture walks elsewhere each time."""
 PHASES = (Phase.generate, Phase.shrink)
 HOUR = 3_600_000_000
-
 urls, issuers, picks = st.sampled_from(URLS), st.sampled_from(["iwf", "ncmec", "police"]), st.integers(0, 7)
 paths = st.sampled_from([A, B])
 persons = st.sampled_from([ANN, BOB, EVE])

@@ -1,125 +1,31 @@
-"""The worker over a real database: woken, taking over, draining, and ending when it must."""
+"""The worker over a real database: woken, claiming what is due, once."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from receiver.domain.clock import Clock, SystemClock, to_micros
+from receiver.domain.clock import SystemClock, to_micros
 from receiver.domain.errors import StoreUnavailableError
-from receiver.domain.moves import move
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import PRIORITY, SLOW_LANE, Track
-from receiver.engine import runner as runner_module
 from receiver.engine import worker as worker_module
-from receiver.engine.committer import Committer
-from receiver.engine.lanes import plan
-from receiver.engine.worker import Identity, Worker
-from receiver.pipeline import Step
 from receiver.store import SqlStore
 from tests.doubles.databases import Database
+from tests.doubles.worker_stand import Build, Steps, Toolbox, running, wake
 from tests.support import wait_until
-
-
-@dataclass
-class Toolbox:
-    """What the engine itself asks of the tools."""
-
-    may_act: Callable[[], bool] = lambda: True
-    clock: Clock = field(default_factory=SystemClock)
-
-    def now(self) -> int:
-        return 1
 
 
 class WrongClock(SystemClock):
     def now(self) -> dt.datetime:
         return super().now() + dt.timedelta(hours=1)
-
-
-class Steps:
-    """Stands for the pipeline: notes each row, waits where it is told to, and lets the row rest."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, float]] = []
-        self.hold: dict[str, threading.Event] = {}
-        self.then: dict[str, tuple[WorkRow, ...]] = {}
-
-    def __call__(self, row: WorkRow, _tools: Any) -> Step:
-        self.taken.append((row.subject, time.monotonic()))
-        held = self.hold.get(row.subject)
-        if held is not None:
-            held.wait(30)
-        return Step(outcome=Outcome(work=move(row, "rest")), then=self.then.pop(row.subject, ()))
-
-    def has(self, subject: str) -> bool:
-        return subject in self.subjects
-
-    @property
-    def subjects(self) -> list[str]:
-        return [subject for subject, _ in self.taken]
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    made = Steps()
-    monkeypatch.setattr(runner_module, "advance", made)
-    return made
-
-
-Build = Callable[..., Worker]
-
-
-@pytest.fixture
-def build() -> Iterator[Build]:
-    """Workers with lanes of few threads; what they hold open is closed in the end."""
-    held: list[Any] = []
-
-    def one(store: SqlStore, *, slot: str = "a", boot: str = "1", drain_seconds: float = 5.0) -> Worker:
-        tools: Any = Toolbox()
-        listener, committer = store.wake_listener(), Committer(store)
-        held.extend((listener, committer))
-        return Worker(
-            queue=store,
-            committer=committer,
-            tools=tools,
-            lanes=plan(exposure_threads=2, evidence_threads=1, deliver_threads=3),
-            identity=Identity(node="n", slot=slot, boot=boot, pid=1, config_sha256=""),
-            wait_for_call=listener.wait,
-            drain_seconds=drain_seconds,
-        )
-
-    yield one
-    for thing in held:
-        thing.close()
-
-
-@contextmanager
-def running(worker: Worker) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        worker.stop()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def wake(store: SqlStore, *subjects: str, track: Track = Track.DELIVER, priority: int | None = None) -> None:
-    wakes = tuple(Wake(track=track, subject=s, state="go", priority=priority) for s in subjects)
-    (result,) = store.commit([Outcome(wakes=wakes)])
-    assert result.error is None
 
 
 def test_wake_up_call_beats_the_poll(database: Database, steps: Steps, build: Build) -> None:
@@ -144,88 +50,6 @@ def test_future_row_waits_for_its_time(store: SqlStore, steps: Steps, build: Bui
     with running(build(store)):
         wait_until(lambda: steps.subjects == ["n"], "it is worked on when due")
         assert store.now() >= due
-
-
-def dead(store: SqlStore, database: Database, *, silent_seconds: float, slot: str = "b") -> str:
-    """A worker that leased a row and was not seen since."""
-    worker = store.register_worker("n", slot, "old", 1, "")
-    wake(store, "left")
-    assert [row.subject for row in store.claim(worker, Track.DELIVER, PRIORITY[Track.DELIVER], 1)] == ["left"]
-    engine = database.engine()
-    with engine.begin() as conn:
-        back = {"back": int(silent_seconds * 1_000_000), "id": worker}
-        conn.execute(text("UPDATE worker SET seen_at = seen_at - :back WHERE id = :id"), back)
-    engine.dispose()
-    return worker
-
-
-def test_dead_workers_rows_are_taken_over(database: Database, store: SqlStore, steps: Steps, build: Build) -> None:
-    dead(store, database, silent_seconds=10.5)
-    with running(build(store)):
-        wait_until(lambda: steps.subjects == ["left"], "it is taken over")
-
-
-def test_silent_worker_keeps_its_rows_at_first(database: Database, store: SqlStore, steps: Steps, build: Build) -> None:
-    dead(store, database, silent_seconds=4)
-    with running(build(store)):
-        time.sleep(0.5)
-        assert steps.subjects == []
-        wake(store, "other")
-        wait_until(lambda: steps.subjects == ["other"], "others are worked on")
-
-
-def test_restarted_worker_takes_over_at_once(database: Database, store: SqlStore, steps: Steps, build: Build) -> None:
-    dead(store, database, silent_seconds=0, slot="a")
-    with running(build(store, slot="a", boot="new")):
-        wait_until(lambda: steps.subjects == ["left"], "it is taken over")
-
-
-def test_drain_lets_running_steps_end(store: SqlStore, steps: Steps, build: Build) -> None:
-    steps.hold["n1"] = threading.Event()
-    worker = build(store)
-    with running(worker) as thread:
-        wake(store, "n1")
-        wait_until(lambda: steps.subjects == ["n1"], "it is being worked on")
-        worker.stop()
-        wake(store, "n2")
-        thread.join(0.3)
-        assert thread.is_alive()
-        steps.hold["n1"].set()
-        thread.join(10)
-        assert not thread.is_alive()
-    assert steps.subjects == ["n1"]
-    assert store.list_workers() == ()
-    for subject, state in (("n1", "rest"), ("n2", "go")):
-        row = store.load_work(Track.DELIVER, subject)
-        assert row is not None
-        assert (row.owner, row.state) == (None, state)
-
-
-def test_drain_has_an_end(store: SqlStore, steps: Steps, build: Build) -> None:
-    steps.hold["n1"] = threading.Event()
-    worker = build(store, drain_seconds=0.2)
-    with running(worker) as thread:
-        wake(store, "n1")
-        wait_until(lambda: steps.subjects == ["n1"], "it is being worked on")
-        worker.stop()
-        thread.join(5)
-        assert not thread.is_alive()
-    row = store.load_work(Track.DELIVER, "n1")
-    assert row is not None
-    assert row.owner is None
-    steps.hold["n1"].set()
-
-
-def test_replaced_worker_ends_itself(
-    store: SqlStore, steps: Steps, monkeypatch: pytest.MonkeyPatch, build: Build
-) -> None:
-    monkeypatch.setattr(worker_module, "HEARTBEAT_SECONDS", 0.05)
-    worker = build(store, slot="a", boot="1")
-    with running(worker) as thread:
-        store.register_worker("n", "a", "2", 2, "")
-        thread.join(10)
-        assert not thread.is_alive()
-    assert not worker.heartbeat.fresh()
 
 
 def test_overdue_heartbeat_claims_nothing(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.adapters.agent_in_thread import agent, storage  # noqa: F401 - pytest finds fixtures by their names here
 from tests.unit.adapters.docroot import Docroot
 
 

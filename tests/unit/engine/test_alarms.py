@@ -13,7 +13,9 @@ from receiver.domain.outcome import Outcome, Page
 from receiver.engine.alarms import AGAIN_MICROS, Alarm, Alarms, clock_alarms, review_alarms, sweep_alarms
 from receiver.engine.sweeps import DEADLINE, sweeps_for
 from tests.doubles.case_rows import NOW, SECOND
-from tests.doubles.world import SteeredClock, World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
+from tests.doubles.world_parts import SteeredClock
 
 
 class Book:

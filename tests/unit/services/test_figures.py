@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from receiver.domain.figures import Count
 from receiver.domain.outcome import Outcome, Page
 from receiver.services.figures import COUNTERS, GAUGES, TIME_TO_DISABLED, Figures
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 WEB = (

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from receiver.steps.explain import explain
-from tests.doubles.world import World, make_world
+from tests.doubles.make_world import make_world
+from tests.doubles.world import World
 
 
 @pytest.fixture
