@@ -44,7 +44,7 @@ def findings(host: Host) -> tuple[int, dict[str, set[str]]]:
 
 def test_fresh_host_lacks_custodians_only(fresh_host: Host) -> None:
     code, found = findings(fresh_host)
-    assert code == 1
+    assert code == 3
     assert found["fail"] == {"vault.recipients_file", "vault"}
     custodians = fresh_host.ask("check")[1]
     assert "custodians.txt" in custodians

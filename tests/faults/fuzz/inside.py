@@ -101,7 +101,7 @@ VALUES: tuple[Any, ...] = tuple(
 
 @harness(
     "adapters/json_form.py:from_json",
-    "adapters/json_form.py:_build",
+    "adapters/json_form.py:_bytes",
     seeds=tuple(
         bytes([VALUES.index(kind)]) + json.dumps(shown).encode()
         for kind, shown in (

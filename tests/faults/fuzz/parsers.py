@@ -34,6 +34,7 @@ BY_HAND = {
     "adapters/nginx/keys.py:stored_key",
     "adapters/nginx/rules.py:resolved_path",
     "adapters/json_form.py:from_json",
+    "receiver/domain/strict_json.py:load_strict_json",
     "receiver/api/raw.py:_read_body",
     "receiver/domain/ids.py:parse_case_code",
 }

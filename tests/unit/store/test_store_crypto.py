@@ -86,7 +86,7 @@ def test_readable_key_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.key"
     path.write_bytes(KEY.hex().encode())
     os.chmod(path, 0o640)
-    with pytest.raises(DataKeyError, match="0600"):
+    with pytest.raises(DataKeyError, match="chmod 600"):
         load_data_key(path)
     with pytest.raises(DataKeyError, match="cannot read"):
         load_data_key(tmp_path / "none")
