@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +24,25 @@ def read_tree(path: Path, environ: Mapping[str, str]) -> tuple[Tree, list[Config
     """`config.toml`, then `conf.d/*.toml` in order of name, then the environment, which wins."""
     problems: list[ConfigProblem] = []
     tree = _read(path, problems)
-    for part in sorted((path.parent / "conf.d").glob("*.toml")):
+    for part in _parts(path.parent / "conf.d", problems):
         _join(tree, _read(part, problems), part.name, problems)
     for name in sorted(environ):
         if name.startswith(PREFIX) and name != PATH_VARIABLE:
             _set(tree, name, environ[name], problems)
     return tree, problems
+
+
+def _parts(folder: Path, problems: list[ConfigProblem]) -> list[Path]:
+    """Its files in order of name. One we may not list is a mistake: its issuers and routes must not just vanish."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        said = f"the folder cannot be read ({error.strerror or type(error).__name__})"
+        problems.append(_file_problem("C01", folder, said))
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(".toml")]
 
 
 def _read(path: Path, problems: list[ConfigProblem]) -> Tree:

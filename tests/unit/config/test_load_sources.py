@@ -167,3 +167,19 @@ def test_policy_takes_what_is_set(write: Write) -> None:
     assert (policy.watch_days, policy.served_from, policy.source) == (5, "GB", "https://notices.host.example")
     assert (issuer.max_acts_per_hour, issuer.max_customers_per_hour) == (3, 50)
     assert dict(issuer.categories) == {"csam": "act"}
+
+
+def test_unlistable_conf_d_is_a_mistake(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken for an empty folder it would make every issuer and route in it vanish."""
+    path = write(WHOLE)
+    (path.parent / "conf.d").write_text("no folder")
+    with pytest.raises(ConfigError, match=r"C01 conf\.d: the folder cannot be read"):
+        load_config(path, {})
+    (path.parent / "conf.d").unlink()
+
+    def closed(_: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("receiver.config.sources.os.listdir", closed)
+    with pytest.raises(ConfigError, match=r"conf\.d: the folder cannot be read \(Permission denied\)"):
+        load_config(path, {})
