@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 class Commits(Protocol):
     """The part of the store that writes."""
 
-    def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]: ...
+    def make_ready(self, outcome: Outcome) -> Any: ...
+    def commit_ready(self, ready: Sequence[Any]) -> list[CommitResult]: ...
 
 
 class Committer:
@@ -34,7 +35,7 @@ class Committer:
 
     def __init__(self, store: Commits, *, end_process: Callable[[int], object] = os._exit) -> None:
         self._store, self._end_process = store, end_process
-        self._waiting: queue.SimpleQueue[tuple[Outcome, Future[CommitResult]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Any, Future[CommitResult]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -42,12 +43,14 @@ class Committer:
 
     def submit(self, outcome: Outcome) -> CommitResult:
         """Wait until it is durable. Raises ConflictError, LostLeaseError or StoreUnavailableError."""
+        # Here, since whatever the one writing thread has to do keeps everybody waiting.
+        ready = self._store.make_ready(outcome)
         future: Future[CommitResult] = Future()
         with self._lock:
             # Under the lock, so that nothing can be put behind the last thing that is written.
             if self._closed:
                 raise StoreUnavailableError(ENDING)
-            self._waiting.put((outcome, future))
+            self._waiting.put((ready, future))
         result = future.result()
         if result.error is not None:
             raise result.error
@@ -85,9 +88,7 @@ class Committer:
             if left is not None:
                 left[1].set_exception(StoreUnavailableError(ENDING))
 
-    def _more(
-        self, first: tuple[Outcome, Future[CommitResult]]
-    ) -> tuple[list[tuple[Outcome, Future[CommitResult]]], bool]:
+    def _more(self, first: tuple[Any, Future[CommitResult]]) -> tuple[list[tuple[Any, Future[CommitResult]]], bool]:
         """Everything that waits already; what comes while we write goes into the next transaction."""
         batch = [first]
         while len(batch) < MAX_BATCH:
@@ -100,9 +101,9 @@ class Committer:
             batch.append(more)
         return batch, False
 
-    def _write(self, batch: list[tuple[Outcome, Future[CommitResult]]]) -> None:
+    def _write(self, batch: list[tuple[Any, Future[CommitResult]]]) -> None:
         try:
-            results = self._store.commit([outcome for outcome, _ in batch])
+            results = self._store.commit_ready([ready for ready, _ in batch])
         except BaseException as exc:  # every waiting thread must hear it, or it would wait for ever
             for _, future in batch:
                 future.set_exception(exc)

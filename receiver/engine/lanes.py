@@ -17,6 +17,8 @@ class LanePlan:
     name: str
     classes: tuple[tuple[Track, int], ...]
     threads: int
+    ahead: int = 0
+    """Rows that may be leased beyond the threads, so that one which ends has the next at hand."""
 
 
 def plan(*, exposure_threads: int = 8, evidence_threads: int = 4, deliver_threads: int = 8) -> tuple[LanePlan, ...]:
@@ -30,27 +32,38 @@ def plan(*, exposure_threads: int = 8, evidence_threads: int = 4, deliver_thread
         LanePlan(
             name="deliver", classes=((Track.DELIVER, PRIORITY[Track.DELIVER]),), threads=max(1, deliver_threads - slow)
         ),
-        LanePlan(name="evidence", classes=((Track.EVIDENCE, PRIORITY[Track.EVIDENCE]),), threads=evidence_threads),
+        # What waits here is out of reach already: that another worker might be quicker matters less than a quiet queue.
+        LanePlan(
+            name="evidence",
+            classes=((Track.EVIDENCE, PRIORITY[Track.EVIDENCE]),),
+            threads=evidence_threads,
+            ahead=evidence_threads,
+        ),
         LanePlan(name="slow", classes=((Track.DELIVER, SLOW_LANE),), threads=slow),
         LanePlan(name="recheck", classes=((Track.EXPOSURE, RECHECK_PRIORITY),), threads=2),
     )
 
 
 class Lane:
-    """A pool that knows how many of its threads are free, so that no more is leased than can be worked on."""
+    """A pool that knows how many more rows it can take, so that no more is leased than can be worked on."""
 
-    def __init__(self, lane: LanePlan, on_free: Callable[[], None]) -> None:
+    def __init__(self, lane: LanePlan, on_room: Callable[[], None]) -> None:
         self.plan = lane
         self._pool = ThreadPoolExecutor(max_workers=lane.threads, thread_name_prefix=lane.name)
-        self._on_free = on_free
+        self._on_room = on_room
         self._lock = Lock()
         self._busy = 0
         self._closed = False
 
     @property
-    def free(self) -> int:
+    def room(self) -> int:
+        """How many rows may be leased for it now."""
         with self._lock:
-            return max(0, self.plan.threads - self._busy)
+            return self._room()
+
+    def _room(self) -> int:
+        # While anything waits for a thread, nothing more is taken.
+        return self.plan.threads + self.plan.ahead - self._busy if self._busy <= self.plan.threads else 0
 
     @property
     def busy(self) -> int:
@@ -70,11 +83,12 @@ class Lane:
             job()
         finally:
             with self._lock:
-                was_full = self._busy >= self.plan.threads
+                had_room = self._room()
                 self._busy -= 1
-            if was_full:
-                # Else whoever claims had a thread to give before, and would look for nothing.
-                self._on_free()
+                has_room = self._room()
+            if has_room and not had_room:
+                # Else whoever claims could take something before, and would look for nothing.
+                self._on_room()
 
     def close(self) -> None:
         with self._lock:

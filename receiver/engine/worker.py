@@ -169,9 +169,9 @@ class Worker:
         """One claim for each class in which something is due, in the lane's order; the number of rows leased."""
         claimed = 0
         for track, priority in lane.plan.classes:
-            free = lane.free
-            if free and dues.get((track, priority), now + 1) <= now:
-                rows = self._queue.claim(self.heartbeat.worker, track, priority, free)
+            room = lane.room
+            if room and dues.get((track, priority), now + 1) <= now:
+                rows = self._queue.claim(self.heartbeat.worker, track, priority, room)
                 for row in rows:
                     self._run_in(lane, row)
                 claimed += len(rows)
@@ -185,7 +185,7 @@ class Worker:
                 if one not in dues:
                     continue
                 # A row that waits for a thread: one that becomes free pokes.
-                soonest = 0.005 if lane.free else BUSY_SECONDS
+                soonest = 0.005 if lane.room else BUSY_SECONDS
                 wait_seconds = min(wait_seconds, max(soonest, (dues[one] - now) / 1_000_000))
         return wait_seconds
 

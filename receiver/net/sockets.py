@@ -6,8 +6,11 @@ With ordinary sockets a peer that sends one byte a second is never too slow. Her
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import io
 import math
+import os
 import select
 import socket
 import ssl
@@ -17,6 +20,13 @@ from typing import Any
 from receiver.net.guard import Address
 
 __all__ = ["BudgetSSLSocket", "BudgetSocket", "HeadFile", "TooManyBytesError", "connect", "tls_context", "wrap_tls"]
+
+
+# The system's own call, without giving up the interpreter for it: where nothing has come it does not wait, and a head
+# is hundreds of small pieces, between each two of which another thread would take its turn.
+_recv_now = ctypes.PyDLL(None, use_errno=True).recv
+_recv_now.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_recv_now.restype = ctypes.c_ssize_t
 
 
 class TooManyBytesError(OSError):
@@ -30,6 +40,7 @@ class BudgetSocket(socket.socket):
     limit_bytes: int | None = None
     """How many bytes may be read in all; None for no limit."""
     got_bytes: int = 0
+    _piece: ctypes.Array[ctypes.c_char] = ctypes.create_string_buffer(0)
     heads_only = False
     """Files made of it read heads, so that nothing past one is ever in our memory."""
 
@@ -59,19 +70,15 @@ class BudgetSocket(socket.socket):
         """As `recv`, for many small pieces: the system is asked to wait only where nothing has come."""
         if self._deadline is None:
             return self.recv(size)
-        if self.gettimeout() != 0:
-            super().settimeout(0)
+        if len(self._piece) < size:
+            self._piece = ctypes.create_string_buffer(size)
         while True:
             left = self._left()
-            try:
-                data = super().recv(size)
-            except BlockingIOError:
-                waiting = select.poll()
-                waiting.register(self, select.POLLIN)
-                waiting.poll(left * 1000)
-                continue
-            self._count(len(data))
-            return data
+            got = _recv_now(self.fileno(), self._piece, size, socket.MSG_DONTWAIT)
+            if got >= 0:
+                self._count(got)
+                return self._piece.raw[:got]
+            _wait_for_more(self, ctypes.get_errno(), left)
 
     def makefile(self, mode: Any = "r", buffering: int | None = None, **kwargs: Any) -> Any:
         if self.heads_only and mode == "rb":
@@ -94,6 +101,17 @@ class BudgetSocket(socket.socket):
         if self.limit_bytes is not None and self.got_bytes > self.limit_bytes:
             raise TooManyBytesError("the peer sent more bytes than are read")
         return got
+
+
+def _wait_for_more(sock: socket.socket, number: int, seconds: float) -> None:
+    """Until there is something to read, or the seconds are over. Raises OSError for any other error number."""
+    if number == errno.EINTR:
+        return
+    if number not in (errno.EAGAIN, errno.EWOULDBLOCK):
+        raise OSError(number, os.strerror(number))
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    waiting.poll(seconds * 1000)
 
 
 class BudgetSSLSocket(ssl.SSLSocket, BudgetSocket):
@@ -123,33 +141,43 @@ class BudgetSSLSocket(ssl.SSLSocket, BudgetSocket):
         return data
 
 
+_LF, _CR = 10, 13
+
+
 class HeadFile(io.RawIOBase):
     """The lines of an answer's head, or of several; not one byte is taken from beyond the blank line of the last."""
 
     def __init__(self, sock: BudgetSocket) -> None:
         self._sock = sock
-        self._held = bytearray()
-        self._end = b""
+        self._held = b""
+        self._last = self._before = _LF
 
     def readable(self) -> bool:
         return True
 
     def readline(self, size: int | None = -1, /) -> bytes:
         limit = -1 if size is None else size
-        while b"\n" not in self._held and not 0 <= limit <= len(self._held):
-            piece = self._sock.take(self._step())
+        held = [self._held]
+        length, piece = len(self._held), self._held
+        while b"\n" not in piece and not 0 <= limit <= length:
+            piece = self._take()
             if not piece:
                 break
-            self._held += piece
-            self._end = (self._end + piece)[-2:]
-        end = self._held.find(b"\n") + 1 or len(self._held)
-        line = bytes(self._held[: end if limit < 0 else min(end, limit)])
-        del self._held[: len(line)]
-        return line
+            held.append(piece)
+            length += len(piece)
+        joined = b"".join(held)
+        end = joined.find(b"\n") + 1 or length
+        end = end if limit < 0 else min(end, limit)
+        self._held = joined[end:]
+        return joined[:end]
 
-    def _step(self) -> int:
+    def _take(self) -> bytes:
         """At the start of a line one byte may end the head; within one it takes two, as some servers leave out CR."""
-        return 1 if self._end in (b"", b"\n\r") or self._end.endswith(b"\n") else 2
+        starts = self._last == _LF or (self._last == _CR and self._before == _LF)
+        piece = self._sock.take(1 if starts else 2)
+        for byte in piece:
+            self._before, self._last = self._last, byte
+        return piece
 
 
 def connect(address: Address, *, seconds: float) -> BudgetSocket:

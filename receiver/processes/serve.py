@@ -28,10 +28,9 @@ GAVE_UP = 1
 
 
 def serve(config: Config) -> int:
-    """Run all four until SIGTERM. Returns 1 when one of them failed five times in a minute."""
-    names = ["agent", "web", "admin", "worker"] if needs_agent(config) else ["web", "admin", "worker"]
+    """Run all of them until SIGTERM. Returns 1 when one of them failed five times in a minute."""
     supervisor = Supervisor(
-        [child_of(config.source, name) for name in names],
+        children_of(config),
         out=sys.stdout.buffer,
         drain_seconds=float(config.worker.drain_seconds),
     )
@@ -41,11 +40,22 @@ def serve(config: Config) -> int:
 def needs_agent(config: Config) -> bool:
     """Whether a store, gate or cache is reached through an agent whose settings are on this machine."""
     tables = [*config.adapters.values(), *config.gates.values(), *config.caches.values()]
-    return config.agent.settings_file.exists() and any("agent" in table for table in tables)
+    return os.path.exists(config.agent.settings_file) and any("agent" in table for table in tables)
 
 
-def child_of(config_path: Path, name: str) -> ChildSpec:
-    return ChildSpec(name=name, argv=[sys.executable, "-m", "receiver", "--config", str(config_path), name])
+def children_of(config: Config) -> list[ChildSpec]:
+    """In the order in which they are started."""
+    agent = [child_of(config.source, "agent")] if needs_agent(config) else []
+    faces = [child_of(config.source, name) for name in ("web", "admin")]
+    more = range(1, config.worker.processes)
+    others = [child_of(config.source, "worker", "--slot", f"worker-{number}") for number in more]
+    return [*agent, *faces, child_of(config.source, "worker"), *others]
+
+
+def child_of(config_path: Path, name: str, *words: str) -> ChildSpec:
+    """A process of that name; where it is one of several its own words say which, and name its lines."""
+    argv = [sys.executable, "-m", "receiver", "--config", str(config_path), name, *words]
+    return ChildSpec(name=words[-1] if words else name, argv=argv)
 
 
 @dataclass(kw_only=True)

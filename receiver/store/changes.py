@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -93,10 +93,21 @@ def prepare(codec: Codec, changes: Sequence[Insert | Update]) -> tuple[Change, .
 
     A notice of 25 items opens 25 cases, and each of them is seven changes. Raises BadRowError.
     """
+    return merged(_insert(codec, one) if isinstance(one, Insert) else _update(codec, one) for one in changes)
+
+
+def merged(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The same in as few statements as their order lets be."""
     groups: list[_Group] = []
     for change in changes:
-        _put(groups, _insert(codec, change) if isinstance(change, Insert) else _update(codec, change))
+        _put(groups, change)
     return tuple([group.change() for group in groups])
+
+
+def names_of_rows(change: UpdateRows) -> tuple[tuple[str, ...], list[tuple[Any, ...]]] | None:
+    """Columns that name one row, with their values for each row; None where these are not among the conditions."""
+    key = _key_in(change.table, change.where)
+    return None if key is None else (key, [tuple([row[f"w_{name}"] for name in key]) for row in change.rows])
 
 
 class _Group:
@@ -157,7 +168,7 @@ class ChangeWriter:
 
     def _update(self, conn: Connection, change: UpdateRows) -> None:
         statement = self._statement(change)
-        if change.optional or _names_one_row(change.table, frozenset(change.where)):
+        if change.optional or _key_in(change.table, change.where) is not None:
             changed = statement.write(conn, change.rows)
             fits = change.optional or changed == len(change.rows)
         else:
@@ -220,9 +231,9 @@ def _shape(change: Change) -> tuple[object, ...]:
 
 
 @lru_cache(maxsize=512)
-def _names_one_row(table: str, where: frozenset[str]) -> bool:
-    """Whether these columns can match one row at most, so that a sum of counts says how many rows matched."""
+def _key_in(table: str, where: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Those of the columns that match one row at most, so that a sum of counts says how many rows matched."""
     target = metadata.tables[table]
-    keys = [set(target.primary_key.columns.keys())]
-    keys += [set(rule.columns.keys()) for rule in target.constraints if isinstance(rule, UniqueConstraint)]
-    return any(key <= where for key in keys)
+    keys = [target.primary_key.columns.keys()]
+    keys += [rule.columns.keys() for rule in target.constraints if isinstance(rule, UniqueConstraint)]
+    return next((tuple(key) for key in keys if set(key) <= set(where)), None)

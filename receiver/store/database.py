@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -16,6 +16,7 @@ from receiver.domain.errors import ConflictError, StoreUnavailableError
 from receiver.store.backend import Backend, Failure
 from receiver.store.codec import Codec
 from receiver.store.errors import DeadlockError, ForbiddenError, SchemaError, StoreBrokenError
+from receiver.store.prepared import Asked
 from receiver.store.sqlite import SqliteBackend
 
 Built = TypeVar("Built")
@@ -29,6 +30,7 @@ class Database:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._about_now: dict[object, tuple[ColumnElement[int], Any]] = {}
+        self._asked: dict[Select[Any], Asked] = {}
         self._broken = False
 
     @contextmanager
@@ -61,7 +63,15 @@ class Database:
 
     def now_in(self, conn: Connection) -> int:
         """Microseconds UTC on the database's own clock."""
-        return int(conn.execute(self.about_now("now", select)).scalar_one())
+        (row,) = self.about_now("now", lambda now: Asked(self.backend, select(now))).all(conn, {})
+        return int(row[0])
+
+    def asked(self, query: Select[Any]) -> Asked:
+        """The query, prepared once; so only for one that is made once."""
+        kept = self._asked.get(query)
+        if kept is None:
+            kept = self._asked[query] = Asked(self.backend, query)
+        return kept
 
     def about_now(self, name: object, build: Callable[[ColumnElement[int]], Built]) -> Built:
         """A statement with the database's clock in it: built once, and anew where the clock is another one."""

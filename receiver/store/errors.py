@@ -10,7 +10,6 @@ __all__ = [
     "DeadlockError",
     "ForbiddenError",
     "MissingRowError",
-    "RefusedEntryError",
     "SchemaError",
     "StoreBrokenError",
     "UnsafePlaceError",
@@ -27,10 +26,6 @@ class ForbiddenError(ReceiverError):
 
 class BadRowError(ReceiverError):
     """An outcome asked for something no table can hold; this is a mistake in the program, not in the data."""
-
-
-class RefusedEntryError(ReceiverError):
-    """A batch holds a ledger entry that the tables refuse; written one by one, its outcome fails alone."""
 
 
 class MissingRowError(ReceiverError, LookupError):

@@ -25,9 +25,7 @@ _WAITING = (ItemStatus.RECEIVED, ItemStatus.REVIEW, ItemStatus.FAILED, ItemStatu
 class Lists(Finder):
     def sleeping_letters(self, issuers: Collection[str], *, after: str | None, limit: int) -> tuple[str, ...]:
         event, notice, work = tables.event.c, tables.notice.c, tables.work.c
-        due = exists().where(
-            work.track == Track.DELIVER.value, work.subject == event.notice, work.due_at.is_not(None)
-        )
+        due = exists().where(work.track == Track.DELIVER.value, work.subject == event.notice, work.due_at.is_not(None))
         query = (
             select(event.notice)
             .join(tables.notice, notice.id == event.notice)
@@ -52,7 +50,7 @@ class Lists(Finder):
 
     def pauses(self) -> tuple[PauseRow, ...]:
         with self._db.read() as conn:
-            return self._all(conn, PauseRow, _PAUSES)
+            return self._all(conn, PauseRow, _PAUSES, {})
 
     def key_overlay(self) -> tuple[KeyOverlay, ...]:
         key = tables.issuer_key

@@ -137,7 +137,8 @@ class People(Part):
         put = self._db.backend.insert(tables.bucket)
         now, cost, last = (bindparam(name, type_=BigInteger) for name in ("b_now", "b_cost", "b_last"))
         full_at = tables.bucket.c.full_at
-        then = case((full_at > now, full_at), else_=now) + cost
+        # Fuller than a bucket can be: it was filled before the clock was set back.
+        then = case((and_(full_at > now, full_at <= last), full_at), else_=now) + cost
         return put.on_conflict_do_update(index_elements=["name"], set_={"full_at": then}, where=then <= last).returning(
             tables.bucket.c.full_at
         )

@@ -14,6 +14,7 @@ from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
 from receiver.store import tables, upserts
 from receiver.store.database import Part
+from receiver.store.prepared import Asked
 from receiver.store.rowmaker import shape_of
 
 ALIVE_MICROS = 10_000_000
@@ -94,8 +95,8 @@ class WorkQueue(Part):
         """Lease the oldest due rows of one class; each lease has a new epoch, which every later write names."""
         given = {"worker": worker, "a_track": track.value, "a_priority": priority, "at_most": limit}
         with self._db.write(durable=False) as conn:
-            claim = self._db.about_now("claim", self._claim)
-            rows = [_WORK.make(self._codec, row) for row in conn.execute(claim, given).all()]
+            claim = self._db.about_now("claim", lambda now: Asked(self._db.backend, self._claim(now)))
+            rows = [_WORK.make(self._codec, row) for row in claim.all(conn, given)]
         return sorted(rows, key=lambda row: (row.due_at or 0, row.subject))
 
     def due_by_class(self, classes: Sequence[tuple[Track, int]]) -> tuple[int, Mapping[tuple[Track, int], int]]:
@@ -105,7 +106,8 @@ class WorkQueue(Part):
         """
         asked = tuple(classes)
         with self._db.read() as conn:
-            now, *dues = conn.execute(self._db.about_now(asked, lambda now: self._look(now, asked))).one()
+            look = self._db.about_now(asked, lambda now: Asked(self._db.backend, self._look(now, asked)))
+            ((now, *dues),) = look.all(conn, {})
         return now, {one: due for one, due in zip(asked, dues, strict=True) if due is not None}
 
     def leases_of(self, worker: str) -> frozenset[tuple[Track, str, int]]:

@@ -39,18 +39,20 @@ Row = TypeVar("Row")
 
 
 class Finder(Part):
-    """How rows of one table are read as values."""
+    """How rows of one table are read as values.
+
+    A query that is `given` values stands in its module and is kept prepared; one without was made for this question.
+    """
 
     def _all(
         self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any] | None = None
     ) -> tuple[Row, ...]:
         make = shape_of(kind).make
-        return tuple([make(self._codec, row) for row in conn.execute(query, given).all()])
+        rows = conn.execute(query).all() if given is None else self._db.asked(query).all(conn, given)
+        return tuple([make(self._codec, row) for row in rows])
 
-    def _one(
-        self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any] | None = None
-    ) -> Row | None:
-        row = conn.execute(query, given).first()
+    def _one(self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any]) -> Row | None:
+        row = self._db.asked(query).first(conn, given)
         return None if row is None else shape_of(kind).make(self._codec, row)
 
     def _must(self, conn: Connection, kind: type[Row], query: Select[Any], given: Mapping[str, Any]) -> Row:
@@ -77,12 +79,13 @@ class SingleReads(Finder):
     def find_open_case(self, adapter: str, locator: bytes) -> str | None:
         given = {"a_adapter": adapter, "a_locator_hmac": self._codec.locator_hmac(locator)}
         with self._db.read() as conn:
-            return conn.execute(_OPEN_CASE, given).scalar_one_or_none()
+            found = self._db.asked(_OPEN_CASE).first(conn, given)
+        return None if found is None else found[0]
 
     def case_has_url(self, case: str, url: str) -> bool:
         given = {"a_case": case, "a_url_hmac": self._codec.url_hmac(url)}
         with self._db.read() as conn:
-            return conn.execute(_CASE_URL, given).first() is not None
+            return self._db.asked(_CASE_URL).first(conn, given) is not None
 
     def knows_vault_ref(self, ref: str) -> bool:
         """Whether any seal names this payload, header or manifest; what none names is left over from a crash."""
@@ -149,16 +152,14 @@ class SingleReads(Finder):
         given = {"a_case": case}
         with self._db.read() as conn:
             row = self._must(conn, CaseRow, _CASE, {"a_id": case})
-            claims = self._claims(conn, case)
-            about = given | {"items": [claim.item.id for claim in claims]}
             return CaseView(
                 case=row,
-                claims=claims,
+                claims=self._claims(conn, case),
                 urls=self._all(conn, CaseUrlRow, _URLS_OF_CASE, given),
                 holds=self._all(conn, HoldRow, _HOLDS_OF_CASE, given),
                 acts=self._all(conn, ActRow, _ACTS_OF_CASE, given),
                 seals=self._all(conn, SealRow, _SEALS_OF_CASE, given),
-                decisions=self._all(conn, DecisionRow, _DECISIONS_OF_CASE, about),
+                decisions=self._all(conn, DecisionRow, _DECISIONS_OF_CASE, given),
                 **self._tracks(conn, case),
             )
 
@@ -167,7 +168,7 @@ class SingleReads(Finder):
         with self._db.read() as conn:
             row = self._must(conn, NoticeRow, _NOTICE, {"a_id": notice})
             cases: dict[str, list[str]] = defaultdict(list)
-            for item, case in conn.execute(_CLAIMS_OF_NOTICE, given):
+            for item, case in self._db.asked(_CLAIMS_OF_NOTICE).all(conn, given):
                 cases[item].append(case)
             return NoticeView(
                 notice=row,
@@ -191,7 +192,7 @@ class SingleReads(Finder):
                 act=Act(row[-2]),
                 rank=row[-1],
             )
-            for row in conn.execute(_CLAIMS_OF_CASE, {"a_case": case}).all()
+            for row in self._db.asked(_CLAIMS_OF_CASE).all(conn, {"a_case": case})
         )
 
     def _tracks(self, conn: Connection, case: str) -> dict[str, WorkRow]:
@@ -258,7 +259,7 @@ _URLS_OF_CASE = _find(CaseUrlRow, "case", order=("created_at", "url_hmac"))
 _HOLDS_OF_CASE = _find(HoldRow, "case", order=("id",))
 _ACTS_OF_CASE = _find(ActRow, "case", order=("begun_at", "op_id"))
 _SEALS_OF_CASE = _find(SealRow, "case", order=("id",))
-_TRACKS_OF_CASE = _find(WorkRow, "subject").where(tables.work.c.track.in_([track.value for track in _CASE_TRACKS]))
+_TRACKS_OF_CASE = _find(WorkRow, "subject").where(or_(*(tables.work.c.track == track.value for track in _CASE_TRACKS)))
 _CLAIMS_OF_CASE = (
     select(*columns_of(ItemRow, NoticeRow), tables.claim.c.act, tables.claim.c.rank)
     .join_from(tables.claim, tables.item, tables.item.c.id == tables.claim.c.item)
@@ -271,7 +272,7 @@ _DECISIONS_OF_CASE = (
     .where(
         or_(
             tables.decision.c.case == bindparam("a_case"),
-            tables.decision.c.item.in_(bindparam("items", expanding=True)),
+            tables.decision.c.item.in_(select(tables.claim.c.item).where(tables.claim.c.case == bindparam("a_case"))),
         )
     )
     .order_by(tables.decision.c.id)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, literal_column, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.domain.ports import KeyOverlay, NonceRow
 from receiver.domain.rows import NoticeRow
@@ -17,6 +17,7 @@ from receiver.store import tables
 from receiver.store.backend import Backend
 from receiver.store.codec import Codec
 from receiver.store.database import Database, Part
+from receiver.store.prepared import Words, explained
 from receiver.store.rowmaker import columns_of, shape_of
 
 _KEY = select(*columns_of(KeyOverlay)).where(
@@ -36,28 +37,24 @@ class _Question:
     """A SELECT in the words of one database, asked over a bare connection of the pool."""
 
     def __init__(self, backend: Backend, query: Select[Any]) -> None:
-        self._backend = backend
-        compiled = query.compile(dialect=backend.reader.dialect)
-        self._sql = compiled.string
-        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._backend, self._words = backend, Words(backend.reader.dialect, query)
         self._error: type[Exception] = backend.reader.dialect.loaded_dbapi.Error
 
     def first(self, given: Mapping[str, Any]) -> Sequence[Any] | None:
         """The first row. Raises SQLAlchemyError."""
-        values: Any = given if self._order is None else tuple([given[name] for name in self._order])
         try:
             link = self._backend.reader.raw_connection()
         except self._error as error:
-            raise DBAPIError(None, None, error, hide_parameters=True) from error
+            raise explained(error, self._error) from error
         try:
             cursor = link.cursor()
-            cursor.execute(self._sql, values)
+            cursor.execute(self._words.sql, self._words.values(given))
             row: Sequence[Any] | None = cursor.fetchone()
             cursor.close()
         except self._error as error:
             # Whether the line or only the question broke, the next one gets another line.
             link.invalidate()
-            raise DBAPIError(None, None, error, hide_parameters=True) from error
+            raise explained(error, self._error) from error
         finally:
             link.close()
         return row

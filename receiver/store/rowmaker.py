@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Boolean, Column, Table
 
 from receiver.domain.ports import KeyOverlay, NonceRow, PageRow
 from receiver.domain.rows import (
@@ -75,6 +75,8 @@ class Shape(Generic[Row]):
         self._encoded = tuple((place, name) for place, name in enumerate(names) if name in encoded)
         # Only what is sealed is bound to its row, and such rows have their whole key among their fields.
         self._keys = tuple(names.index(c.name) for c in table.primary_key.columns) if self._encoded else ()
+        # SQLite has no yes and no, only numbers.
+        self._flags = tuple(place for place, column in enumerate(self.columns) if isinstance(column.type, Boolean))
         self._enums = tuple((place, _ENUMS[kind, n]) for place, n in enumerate(names) if (kind, n) in _ENUMS)
 
     def make(self, codec: Codec, row: Sequence[Any], start: int = 0) -> Row:
@@ -85,6 +87,8 @@ class Shape(Generic[Row]):
             for place, name in self._encoded:
                 value = codec.from_row(self._table, name, values[place], key)
                 values[place] = tuple(value) if isinstance(value, list) else value
+        for place in self._flags:
+            values[place] = None if values[place] is None else bool(values[place])
         for place, member in self._enums:
             values[place] = member(values[place])
         return self._kind(**dict(zip(self._names, values, strict=True)))

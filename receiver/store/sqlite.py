@@ -22,6 +22,7 @@ from receiver.store.backend import AnyInsert, Failure, Lead, WakeListener
 from receiver.store.errors import SchemaError, UnsafePlaceError
 from receiver.store.lead import FileLead
 from receiver.store.places import refuse_network_filesystem
+from receiver.store.prepared import say
 from receiver.store.wake import SocketListener, call_sockets
 
 _BUSY_SECONDS = 5.0
@@ -181,5 +182,13 @@ def _on_begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     begin = options.get("begin_with", "BEGIN")
     if begin != "BEGIN":
-        connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'FULL')}")
-    connection.exec_driver_sql(begin)
+        _sync_as(connection, options.get("synchronous", "FULL"))
+    say(connection, begin)
+
+
+def _sync_as(connection: Connection, wanted: str) -> None:
+    """How this connection commits from now on; what it was told last is kept beside it as long as it lives."""
+    if connection.info.get("synchronous") != wanted:
+        connection.info.pop("synchronous", None)
+        say(connection, f"PRAGMA synchronous={wanted}")
+        connection.info["synchronous"] = wanted

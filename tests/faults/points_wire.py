@@ -23,6 +23,7 @@ from receiver.domain.seals import SealedTogether, ToSeal
 from receiver.engine.committer import Committer
 from receiver.store.commit import Commits
 from receiver.store.database import Database
+from receiver.store.ready import Ready
 from tests.faults import points
 
 _MINE = ("receiver.domain.moves", "dataclasses", __name__)
@@ -163,13 +164,13 @@ def wire_commits(fuse: Fuse) -> None:
     """Every transaction of this process becomes two points, named by what is decided in it."""
     _name_moves(points.decisions())
     _name_submitters()
-    written = Commits.commit
+    written = Commits.commit_ready
 
-    def commit(self: Any, outcomes: Sequence[Outcome]) -> Any:
-        fuse.label.names = [_name_of(outcome) for outcome in outcomes]
-        return written(self, outcomes)
+    def commit_ready(self: Any, ready: Sequence[Ready]) -> Any:
+        fuse.label.names = [_name_of(one.outcome) for one in ready]
+        return written(self, ready)
 
-    Commits.commit = commit  # type: ignore[method-assign]
+    Commits.commit_ready = commit_ready  # type: ignore[method-assign]
     _wire_transactions(fuse)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import update
 
 from receiver.domain.entry import verify_entry
 from receiver.domain.errors import LedgerConflictError
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, LedgerNote, NewEvent, Outcome, Table, Update
 from receiver.domain.status import ItemStatus
-from receiver.store import MissingRowError, SqlStore
+from receiver.store import MissingRowError, SqlStore, tables
 from tests.doubles.store_rows import AT, HOST, case_outcome, notice_outcome
 
 
@@ -168,6 +169,14 @@ def test_bucket_gives_what_it_holds(store: SqlStore) -> None:
     assert store.take("other", 3, 3600.0, n=3) == 0.0
     with pytest.raises(ValueError, match="bucket"):
         store.take("b", 3, 3600.0, n=4)
+
+
+def test_bucket_filled_by_a_wrong_clock_gives(store: SqlStore) -> None:
+    """Else nobody would get in for as long as the clock was wrong."""
+    assert store.take("b", 3, 3600.0, n=3) == 0.0
+    with store._db.write() as conn:
+        conn.execute(update(tables.bucket).values(full_at=tables.bucket.c.full_at + 86_400_000_000))
+    assert [store.take("b", 3, 3600.0) == 0.0 for _ in range(4)] == [True, True, True, False]
 
 
 def test_bucket_fills_with_time(store: SqlStore) -> None:

@@ -58,8 +58,8 @@ def test_questions_go_by_index(name: str, sqlite_database: Database) -> None:
     store = sqlite_database.open()
     question: _Question = getattr(store, name)
     with store._db.read() as conn:
-        values = ("x",) * len(question._order or ())
-        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {question._sql}", values)]
+        values = ("x",) * len(question._words._order or ())
+        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {question._words.sql}", values)]
     store.close()
     assert len(values) > 1
     assert [step for step in plan if "SEARCH" in step]

@@ -24,7 +24,10 @@ class Slow:
         self.trouble: BaseException | None = None
         self.entered = threading.Event()
 
-    def commit(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
+    def make_ready(self, outcome: Outcome) -> Outcome:
+        return outcome
+
+    def commit_ready(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
         self.entered.set()
         self.gate.acquire()
         self.batches.append(len(outcomes))

@@ -24,19 +24,19 @@ def test_failing_peers_have_threads_apart(threads: int, fast: int, slow: int) ->
     assert (lanes["deliver"], lanes["slow"]) == (fast, slow)
 
 
-def test_lane_knows_its_free_threads() -> None:
+def test_lane_knows_its_room() -> None:
     freed, hold = threading.Event(), threading.Event()
 
     def wait() -> None:
         hold.wait()
 
     lane = Lane(LanePlan(name="x", classes=(), threads=2), freed.set)
-    assert (lane.free, lane.busy) == (2, 0)
+    assert (lane.room, lane.busy) == (2, 0)
     for _ in range(3):
         lane.run(wait)
-    assert (lane.free, lane.busy) == (0, 3)
+    assert (lane.room, lane.busy) == (0, 3)
     hold.set()
-    wait_until(lambda: lane.free == 2, "all are free again")
+    wait_until(lambda: lane.room == 2, "all are free again")
     assert freed.wait(5)
     lane.close()
 
@@ -50,7 +50,7 @@ def test_failed_job_frees_its_thread() -> None:
 
     lane.run(fail)
     assert freed.wait(5)
-    assert lane.free == 1
+    assert lane.room == 1
     lane.close()
 
 
@@ -65,6 +65,26 @@ def test_lane_with_threads_to_give_wakes_nobody() -> None:
         wait_until(lambda: lane.busy == 0, "the thread is free again")
     lane.close()
     assert freed == []
+
+
+def test_lane_takes_some_ahead() -> None:
+    """Only while nothing waits in it, so that what waits is never more than what its threads take next."""
+    hold, called = threading.Semaphore(0), list[int]()
+
+    def wait() -> None:
+        hold.acquire()
+
+    lane = Lane(LanePlan(name="x", classes=(), threads=2, ahead=2), lambda: called.append(1))
+    rooms = []
+    for _ in range(5):
+        rooms.append(lane.room)
+        lane.run(wait)
+    assert rooms == [4, 3, 2, 0, 0]
+    for _ in range(5):
+        hold.release()
+    wait_until(lambda: lane.busy == 0, "all have ended")
+    lane.close()
+    wait_until(lambda: called == [1], "it was said once, when the last that waited had got a thread")
 
 
 def test_full_lane_delays_no_other() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from receiver.config import load_config
 from receiver.keyfiles import init_folder
 from receiver.processes.children import ChildSpec, Failures
-from receiver.processes.serve import child_of, needs_agent
+from receiver.processes.serve import child_of, children_of, needs_agent
 from tests.support import wait_until
 
 PARENT = textwrap.dedent(
@@ -144,6 +144,20 @@ def test_a_child_is_the_same_command() -> None:
     assert spec == ChildSpec(
         name="worker", argv=[sys.executable, "-m", "receiver", "--config", "/etc/takedown/config.toml", "worker"]
     )
+
+
+def test_each_worker_has_its_own_slot(tmp_path: Path) -> None:
+    made = init_folder(tmp_path / "r", origin="https://notices.host.example")
+    file = made.folder / "config.toml"
+    assert [child.name for child in children_of(load_config(file, {}))] == ["web", "admin", "worker"]
+    file.write_text(file.read_text() + "[worker]\nprocesses = 3\n")
+    *_, first, second, third = children_of(load_config(file, {}))
+    assert [child.name for child in (first, second, third)] == ["worker", "worker-1", "worker-2"]
+    assert first.argv[-1] == "worker"
+    assert [child.argv[-3:] for child in (second, third)] == [
+        ["worker", "--slot", "worker-1"],
+        ["worker", "--slot", "worker-2"],
+    ]
 
 
 def test_agent_runs_where_something_needs_it(tmp_path: Path) -> None:
