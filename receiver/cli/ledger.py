@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import click
 
-from receiver.cli.base import CommandError, done, json_option, print_facts, print_json, settings
+from receiver.cli.base import CommandError, config_path, done, json_option, print_facts, print_json, settings
 from receiver.cli.exits import Exit
 from receiver.cli.opened import opened
 from receiver.cli.progress import bar
 from receiver.config import Config
 from receiver.engine.numbering import LEAD
 from receiver.ledger.checkpoint import Verifier, load_ledger_key
+from receiver.ledger.leaves import Leaves, ReadLeaves, read_here
 from receiver.ledger.prove import Proof, check_proof
 from receiver.ledger.prove import prove as prove_entry
+from receiver.ledger.readers import Command, read_apart, readers_for, write_leaves
 from receiver.ledger.verify import LedgerReport, verify_ledger
+from receiver.store import SqlStore
 from receiver.wiring import build_ledger
 from receiver.wiring.parts import build_copies, ledger_name
 
@@ -46,12 +53,43 @@ def verify(ctx: click.Context, vkey: str | None, as_json: bool) -> None:
     config = settings(ctx)
     public_key = _vkey(config, vkey)
     with opened(config) as store, bar("ledger") as tell:
-        report = verify_ledger(store, public_key, build_copies(config), tell)
+        report = verify_ledger(store, public_key, build_copies(config), tell, _reading(store, config_path(ctx)))
     if as_json:
         print_json(_as_json(report) | {"public_key": public_key})
     else:
         _tell(report, public_key)
     done(Exit.OK if report.ok else Exit.PROBLEM)
+
+
+def reader_command(config_file: Path) -> Command:
+    """What to type for a reader of the ledger that these settings name."""
+
+    def command(k: int, n: int, size: int) -> list[str]:
+        words = [sys.executable, "-m", "receiver", "--config", str(config_file), "ledger", "leaves"]
+        return [*words, f"--reader={k}", f"--of={n}", f"--size={size}"]
+
+    return command
+
+
+def _reading(store: SqlStore, config_file: Path) -> ReadLeaves:
+    """Here, or in as many processes as the ledger's size is worth."""
+
+    def read(size: int) -> Generator[Leaves, None, None]:
+        count = readers_for(size, len(os.sched_getaffinity(0)))
+        return read_apart(reader_command(config_file), count)(size) if count > 1 else read_here(store)(size)
+
+    return read
+
+
+@ledger.command(hidden=True)
+@click.option("--reader", type=int, required=True)
+@click.option("--of", type=int, required=True)
+@click.option("--size", type=int, required=True)
+@click.pass_context
+def leaves(ctx: click.Context, reader: int, of: int, size: int) -> None:
+    """What `verify` starts beside itself; its output is for that alone."""
+    with opened(settings(ctx)) as store:
+        write_leaves(store, sys.stdout.buffer, k=reader, n=of, size=size)
 
 
 def _as_json(report: LedgerReport) -> dict[str, Any]:

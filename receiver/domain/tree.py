@@ -86,23 +86,6 @@ class Tree:
                 start = split
         return tuple(reversed(path))
 
-    def consistency_proof(self, old_size: int) -> tuple[bytes, ...]:
-        """RFC 9162, 2.1.4.1: that the tree of `old_size` leaves is the beginning of this one."""
-        if not 0 < old_size <= self.size:
-            raise TreeError(f"no proof leads from {old_size} to {self.size} entries")
-        path, start, end, whole = [], 0, self.size, True
-        while old_size < end:
-            split = start + _split(end - start)
-            if old_size <= split:
-                path.append(self.range_hash(split, end))
-                end = split
-            else:
-                path.append(self.range_hash(start, split))
-                start, whole = split, False
-        if not whole:
-            path.append(self.range_hash(start, end))
-        return tuple(reversed(path))
-
     def _node(self, height: int, index: int) -> bytes:
         level, above = divmod(height, TILE_HEIGHT)
         first = index << above
@@ -201,34 +184,6 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             found = node_hash(found, step)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and hmac.compare_digest(found, root)
-
-
-def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
-    """RFC 9162, 2.1.4.2. An empty old tree is not proven by anything and gives False."""
-    if not 0 < old_size <= size:
-        return False
-    if old_size == size:
-        return not proof and hmac.compare_digest(old_root, root)
-    steps = list(proof)
-    if old_size & (old_size - 1) == 0:
-        steps.insert(0, old_root)
-    if not steps:
-        return False
-    fn, sn = old_size - 1, size - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    old_found = found = steps[0]
-    for step in steps[1:]:
-        if sn == 0:
-            return False
-        if fn & 1 or fn == sn:
-            old_found, found = node_hash(step, old_found), node_hash(step, found)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            found = node_hash(found, step)
-        fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and hmac.compare_digest(old_found, old_root) and hmac.compare_digest(found, root)
 
 
 def _split(width: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from receiver.domain.errors import ReceiverError
+from receiver.domain.errors import ReceiverError, StoreUnavailableError
 
 
 class LedgerError(ReceiverError):
@@ -27,3 +27,7 @@ class LedgerCopyError(LedgerError):
 
 class LedgerNotCoveredError(LedgerError):
     """No checkpoint holds this entry yet."""
+
+
+class LedgerReaderError(LedgerError, StoreUnavailableError):
+    """A process that checked entries for us did not go on to its end. That is no verdict, neither way."""

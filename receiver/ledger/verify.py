@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from receiver.domain.entry import verify_entry
-from receiver.domain.errors import ReceiverError, StoreUnavailableError
-from receiver.domain.ports import LedgerStore, StoredEntry
+from receiver.domain.ports import LedgerStore
 from receiver.domain.tree import HASH_BYTES, TILE_WIDTH, Appended, Tree, append
 from receiver.ledger.checkpoint import Checkpoint, Verifier
 from receiver.ledger.copies import CopyContent, CopySet
-from receiver.ledger.errors import LedgerCopyError
+from receiver.ledger.errors import LedgerCopyError, LedgerReaderError
 from receiver.ledger.history import contradiction, copy_problems, lost_by_copy, read_note
+from receiver.ledger.leaves import Leaves, ReadLeaves, read_here
 
-SEGMENT_ENTRIES = 10 * TILE_WIDTH
 MAX_PROBLEMS = 100
-_NO_LEAF = bytes(HASH_BYTES)
 
 Progress = Callable[[int, int], object]
 """`progress(done, of)` in entries."""
@@ -36,17 +34,24 @@ class LedgerReport:
     remarks: tuple[str, ...]
 
 
-def verify_ledger(store: LedgerStore, vkey: str, copies: CopySet, progress: Progress | None = None) -> LedgerReport:
+def verify_ledger(
+    store: LedgerStore,
+    vkey: str,
+    copies: CopySet,
+    progress: Progress | None = None,
+    read: ReadLeaves | None = None,
+) -> LedgerReport:
     """Leaves, commitments, numbers, tiles, root, signature and copies. Finds every changed byte of them.
 
-    Raises StoreUnavailableError when the database cannot be read, LedgerKeyError for a bad `vkey`.
+    `read` reads and checks the entries; left out, this process does. Raises StoreUnavailableError when the database
+    cannot be read to the end, LedgerKeyError for a bad `vkey`.
     """
     verifier = Verifier(vkey)
     # In this order, since the sequencer may go on meanwhile: what is read later has at least what was read before.
     last = store.last_checkpoint()
     problems, contents = _read_copies(copies)
     audit = _Audit(store, store.ledger_size())
-    audit.run(progress)
+    audit.run(read or read_here(store), progress)
     tree = Tree(store.tile, audit.size)
     problems += audit.problems
     checkpoint = None
@@ -103,7 +108,7 @@ def _shortened(problems: list[str]) -> tuple[str, ...]:
 
 
 class _Audit:
-    """Walks over the entries once, builds its own tree and compares the stored tiles with it."""
+    """Builds a tree of its own from what every entry gave, and compares the stored tiles with it."""
 
     def __init__(self, store: LedgerStore, size: int) -> None:
         self.size = size
@@ -113,17 +118,30 @@ class _Audit:
         self._store = store
         self._newest: dict[int, tuple[int, bytes]] = {}
 
-    def run(self, progress: Progress | None) -> None:
+    def run(self, read: ReadLeaves, progress: Progress | None) -> None:
         built = append(self._own_tile, 0, ())
-        for first in range(0, self.size, SEGMENT_ENTRIES):
-            count = min(SEGMENT_ENTRIES, self.size - first)
-            built = append(self._own_tile, first, self._leaves(first, count))
-            self._compare_tiles(built)
-            if progress:
-                progress(first + count, self.size)
+        with contextlib.closing(read(self.size)) as segments:
+            for leaves in segments:
+                built = append(self._own_tile, self._taken(built.size, leaves), leaves.hashes)
+                self._compare_tiles(built)
+                if progress:
+                    progress(built.size, self.size)
+        if built.size != self.size:
+            raise LedgerReaderError(f"{built.size} of {self.size} entries were read; there is no verdict")
         self.root = built.root
         if self._store.ledger_size() == self.size:
             self._find_surplus()
+
+    def _taken(self, place: int, leaves: Leaves) -> int:
+        """Where the segment belongs: behind the one before it, and nowhere else."""
+        if leaves.first != place:
+            raise LedgerReaderError(
+                f"entries from {leaves.first} were read where {place} was next; there is no verdict"
+            )
+        self.problems += leaves.problems
+        self.details_checked += leaves.details_checked
+        self.details_erased += leaves.details_erased
+        return place
 
     def _find_surplus(self) -> None:
         """Hashes behind the last entry are what is left of entries that somebody took away."""
@@ -146,44 +164,3 @@ class _Audit:
             stored = self._store.tile(level, n) or b""
             if stored[: len(hashes)] != hashes:
                 self.problems.append(f"tile {level}/{n} is not what the entries give")
-
-    def _leaves(self, first: int, count: int) -> list[bytes]:
-        found = self._read(first, count)
-        return [self._leaf(seq, found.get(seq)) for seq in range(first, first + count)]
-
-    def _leaf(self, seq: int, entry: StoredEntry | None) -> bytes:
-        if entry is None:
-            self.problems.append(f"entry {seq} is missing or cannot be read")
-            return self._tiled(seq)
-        try:
-            wrong = verify_entry(entry)
-        except (TypeError, AttributeError):
-            # SQLite takes a value of any type in any column.
-            wrong = ("a column holds a value of another type",)
-        if wrong:
-            self.problems += [f"entry {seq}: {problem}" for problem in wrong]
-        if entry.detail is None:
-            self.details_erased += 1
-        else:
-            self.details_checked += 1
-        leaf: object = entry.leaf_hash
-        return leaf if isinstance(leaf, bytes) and len(leaf) == HASH_BYTES else self._tiled(seq)
-
-    def _tiled(self, seq: int) -> bytes:
-        """What the tile says of an entry already found wanting, so that one bad row does not hide the others."""
-        place = seq % TILE_WIDTH * HASH_BYTES
-        stored = (self._store.tile(0, seq // TILE_WIDTH) or b"")[place : place + HASH_BYTES]
-        return stored if len(stored) == HASH_BYTES else _NO_LEAF
-
-    def _read(self, first: int, count: int) -> dict[int, StoredEntry]:
-        try:
-            rows = self._store.iter_entries(first, count)
-        except StoreUnavailableError:
-            raise
-        except (ReceiverError, TypeError, ValueError):
-            # One row that does not decode must not hide the rest: halve until it is alone.
-            if count == 1:
-                return {}
-            half = count // 2
-            return self._read(first, half) | self._read(first + half, count - half)
-        return {row.seq: row for row in rows if row.seq is not None and first <= row.seq < first + count}

@@ -20,6 +20,7 @@ class LedgerTables(Part):
     def __init__(self, db: Database, codec: Codec) -> None:
         super().__init__(db, codec)
         self._tile, self._numbered = Asked(db.backend, _TILE), Asked(db.backend, _NUMBERED)
+        self._last_checkpoint = Asked(db.backend, _LAST_CHECKPOINT)
 
     def pending_entries(self, limit: int) -> list[tuple[str, bytes]]:
         """Id and leaf hash of entries without a number, in the order they will be numbered."""
@@ -70,11 +71,12 @@ class LedgerTables(Part):
 
     def last_checkpoint(self) -> StoredCheckpoint | None:
         with self._db.read() as conn:
-            row = conn.execute(_LAST_CHECKPOINT).mappings().first()
+            row = self._last_checkpoint.first(conn, {})
         if row is None:
             return None
-        copies = self._codec.from_row("checkpoint", "copies", row["copies"], str(row["size"]))
-        return StoredCheckpoint(size=row["size"], note=row["note"], copies=tuple(copies), created_at=row["created_at"])
+        size, note, copies, created_at = row
+        copied_to = self._codec.from_row("checkpoint", "copies", copies, str(size))
+        return StoredCheckpoint(size=size, note=note, copies=tuple(copied_to), created_at=created_at)
 
     def record_copy(self, size: int, copy_name: str) -> None:
         """Raises MissingRowError when there is no checkpoint of this size."""
@@ -119,7 +121,11 @@ _NUMBERED = (
 _TILE = select(tables.tile.c.hashes).where(
     tables.tile.c.level == bindparam("a_level"), tables.tile.c.n == bindparam("a_n")
 )
-_LAST_CHECKPOINT = select(tables.checkpoint).order_by(tables.checkpoint.c.size.desc()).limit(1)
+_LAST_CHECKPOINT = (
+    select(*(tables.checkpoint.c[name] for name in ("size", "note", "copies", "created_at")))
+    .order_by(tables.checkpoint.c.size.desc())
+    .limit(1)
+)
 _LAST_NUMBER = select(func.max(tables.entry.c.seq)).where(tables.entry.c.seq.is_not(None))
 _NUMBER = (
     update(tables.entry)

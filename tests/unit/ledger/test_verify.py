@@ -141,6 +141,17 @@ def test_one_unreadable_row_hides_no_other(ledger: Ledger) -> None:
     assert problems[1].startswith("entry 30:")
 
 
+def test_column_of_another_type_hides_no_other(ledger: Ledger) -> None:
+    ledger.add(50)
+    ledger.sign()
+    ledger.store.entries[f"{7:026d}"]["leaf_hash"] = "text"
+    ledger.store.entries[f"{30:026d}"]["kind"] = "other"
+    assert ledger.verify().problems == (
+        "entry 7: a column holds a value of another type",
+        "entry 30: the entry's columns are not what was hashed",
+    )
+
+
 def test_absent_database_is_no_verdict(ledger: Ledger) -> None:
     class Away(MemoryLedgerStore):
         def iter_entries(self, first_seq: int, limit: int) -> list[StoredEntry]:
