@@ -38,9 +38,13 @@ def serve(
     """Listen until `stop_event` is set; then let running requests end.
 
     Raises SettingsError with all mistakes, also when another agent answers at the socket. Drops no privileges: `main`
-    does that before.
+    does that before. Adapters that are handed in stay open, since whoever made them may serve with them again.
     """
-    Agent(settings, adapters or build(settings)).run(stop_event, on_ready)
+    if adapters is not None:
+        Agent(settings, adapters).run(stop_event, on_ready)
+        return
+    with contextlib.closing(build(settings)) as ours:
+        Agent(settings, ours).run(stop_event, on_ready)
 
 
 class Agent:

@@ -52,6 +52,14 @@ class Adapters:
     gate: Mapping[str, GateAdapter]
     cache: Mapping[str, CacheAdapter]
 
+    def close(self) -> None:
+        for storage in self.storage.values():
+            storage.close()
+        for gate in self.gate.values():
+            gate.close()
+        for cache in self.cache.values():
+            cache.close()
+
 
 def load(path: str) -> AgentSettings:
     """Read a settings file. Relative paths of the socket count from the file's folder."""

@@ -189,7 +189,8 @@ def _finish(where: Directories, op: Operation, record: Record, observation: Obse
         _note_further(where, record, links)
         _take_planned(where, op, record, _observed_names(where, record, observation, fd))
         frozen, rest, losses = _close_in(where, op, record, fd, observation)
-        op.sync()
+        if record.strays:
+            op.sync()  # first, or the record could speak of a stray that a power cut left in a name's place
         record.pins = [facts.pin_of(os.fstat(fd), record.op_id).value]
         record.closed = is_closed(record, fd)
     record.doors = doors_of(len(record.names) - 1, frozen=frozen, closed=record.closed)

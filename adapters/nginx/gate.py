@@ -31,7 +31,7 @@ class NginxGate(GateAdapter):
     Args:
         name: for messages.
         map_file: absolute path of the file that nginx includes inside ``http { }``; only the agent writes it.
-        reload_command: makes nginx read its configuration again; empty to send SIGHUP by `pid_file`.
+        reload_command: makes nginx read its configuration again; empty: SIGHUP to the master process in `pid_file`.
         test_command: is run before each reload, or None.
         status: what the operator's ``return`` answers: 404, 410 or 451.
         pid_file: nginx's own; lets `deny` return only once old workers take no more connections.
@@ -42,7 +42,7 @@ class NginxGate(GateAdapter):
         self,
         name: str,
         map_file: str,
-        reload_command: Sequence[str],
+        reload_command: Sequence[str] = (),
         test_command: Optional[Sequence[str]] = None,
         status: int = 404,
         *,

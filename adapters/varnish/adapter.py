@@ -21,6 +21,7 @@ from adapters.contract import (
     Unsupported,
 )
 from adapters.http import Patience, retry_after_seconds
+from adapters.varnish.connections import Connections
 from adapters.varnish.settings import VarnishSettings
 from adapters.varnish.variants import keys_for
 
@@ -31,17 +32,21 @@ _NOT_NOW = frozenset({408, 425, 429})
 
 
 class VarnishCache(CacheAdapter):
-    """One Varnish. Each purge has a connection of its own, so threads do not wait for one another."""
+    """One Varnish. Each purge has a connection to itself while it lasts, so threads do not wait for one another."""
 
     def __init__(self, settings: VarnishSettings, *, patience: Patience | None = None) -> None:
         self._settings, self._patience = settings, patience or Patience()
+        self._connections = Connections(settings)
 
     def __repr__(self) -> str:
         return f"VarnishCache({self.name!r})"
 
+    def close(self) -> None:
+        self._connections.close()
+
     def _probe(self) -> Capabilities:
         host = (("Host", PROBE_HOST),)
-        with _Link(self._settings, self._patience) as link:
+        with _Link(self._connections, self._settings.total_seconds, self._patience) as link:
             self._purge_one(link, CacheKey(value="/", headers=host))
             bans = self._ban_works(link, CacheKey(value="/", headers=(*host, (self._settings.ban_header, "^/$"))))
         if bans:
@@ -53,7 +58,7 @@ class VarnishCache(CacheAdapter):
 
     def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
         bans = [key for key in keys if self._is_ban(key)]
-        with _Link(self._settings, self._patience) as link:
+        with _Link(self._connections, self._settings.total_seconds, self._patience) as link:
             # Bans first: one of them clears more than any number of purges, should the connection break.
             banned = [self._ban_works(link, key) for key in bans]
             for key in keys:
@@ -81,13 +86,13 @@ class VarnishCache(CacheAdapter):
 
 
 class _Link:
-    """One kept-open connection. Targets go out byte for byte: another spelling is another key."""
+    """One connection for one purge. Targets go out byte for byte: another spelling is another key."""
 
-    def __init__(self, settings: VarnishSettings, patience: Patience) -> None:
-        self._patience = patience
-        host, port = settings.address
-        self._connection = http.client.HTTPConnection(host, port, timeout=settings.timeout_seconds)
-        self._deadline = time.monotonic() + settings.total_seconds
+    def __init__(self, connections: Connections, total_seconds: float, patience: Patience) -> None:
+        self._connections, self._patience = connections, patience
+        self._deadline = time.monotonic() + total_seconds
+        kept = connections.kept()
+        self._connection, self._is_fresh = kept or connections.fresh(), kept is None
 
     def ask(self, method: str, key: CacheKey) -> tuple[int, bool]:
         """Status, and whether Varnish itself answered: an unknown method is passed on, and origins may answer 200."""
@@ -95,14 +100,32 @@ class _Link:
             raise Retryable("Varnish takes too long")
         self._patience.check()
         try:
-            self._connection.putrequest(method, key.value, skip_host=True, skip_accept_encoding=True)
-            for name, value in key.headers:
-                self._connection.putheader(name, value)
-            self._connection.endheaders()
-            answer = self._connection.getresponse()
-            answer.read(_MAX_ANSWER_BYTES)
+            answer = self._answer(method, key)
         except (OSError, http.client.HTTPException) as exc:
             raise Retryable(f"Varnish cannot be reached: {type(exc).__name__}") from exc
+        return self._judged(answer)
+
+    def _answer(self, method: str, key: CacheKey) -> http.client.HTTPResponse:
+        try:
+            return self._exchange(method, key)
+        except (ConnectionError, http.client.BadStatusLine):
+            if self._is_fresh:
+                raise
+        # It was closed while nobody used it. A purge may be sent twice: the second one finds nothing.
+        self._connection.close()
+        self._connection, self._is_fresh = self._connections.fresh(), True
+        return self._exchange(method, key)
+
+    def _exchange(self, method: str, key: CacheKey) -> http.client.HTTPResponse:
+        self._connection.putrequest(method, key.value, skip_host=True, skip_accept_encoding=True)
+        for name, value in key.headers:
+            self._connection.putheader(name, value)
+        self._connection.endheaders()
+        answer = self._connection.getresponse()
+        answer.read(_MAX_ANSWER_BYTES)
+        return answer
+
+    def _judged(self, answer: http.client.HTTPResponse) -> tuple[int, bool]:
         if answer.status in _NOT_NOW:
             # Whoever says so: Varnish, or what limits the rate in front of it.
             wait_seconds = retry_after_seconds(dict(answer.getheaders()))
@@ -121,8 +144,11 @@ class _Link:
     def __enter__(self) -> _Link:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._connection.close()
+    def __exit__(self, kind: object, *exc: object) -> None:
+        if kind is None:
+            self._connections.keep(self._connection)
+        else:
+            self._connection.close()
 
 
 def _build(name: str, settings: VarnishSettings, tools: Mapping[str, Any]) -> VarnishCache:

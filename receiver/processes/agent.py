@@ -41,11 +41,14 @@ class _Agent:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        while not self._stopping:
-            serve(self._settings, self._pause, adapters=self._adapters, on_ready=lambda: log.info("agent.started"))
-            self._pause.clear()
-            if self._reload:
-                self._read_again()
+        try:
+            while not self._stopping:
+                serve(self._settings, self._pause, adapters=self._adapters, on_ready=lambda: log.info("agent.started"))
+                self._pause.clear()
+                if self._reload:
+                    self._read_again()
+        finally:
+            self._adapters.close()
         log.info("agent.ended")
         return 0
 
@@ -64,7 +67,9 @@ class _Agent:
         except SettingsError as error:
             _say("reload.refused", error)
             return
-        self._settings, self._adapters = settings, adapters
+        before, self._settings, self._adapters = self._adapters, settings, adapters
+        # Whatever was running has ended: a round of serving drains before it returns.
+        before.close()
         log.info("reload.done")
 
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.adapters.agent_in_thread import agent, storage  # noqa: F401 - pytest finds fixtures by their names here
-from tests.unit.adapters.docroot import Docroot
+from adapters.filesystem import blocking
+from tests.doubles.kernel_calls import kernel  # noqa: F401 - pytest finds fixtures by their names here
+from tests.doubles.numbers import set_numbers
+from tests.unit.adapters.agent_in_thread import agent, storage  # noqa: F401 - the same
+from tests.unit.adapters.docroot import MOVED, Docroot
+
+
+@pytest.fixture
+def few_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_numbers(monkeypatch, blocking, MAX_NAMES=MOVED)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from adapters.filesystem import syscalls
 from adapters.filesystem.adapter import FilesystemAdapter
 
 SCOPE = b"acme"
+MOVED = 10
+"""So few names are moved where a test asks for `few_moved`; it need not make hundreds then."""
 
 
 class Docroot:

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.contract import BlockReceipt, Origin, Ref
 from adapters.filesystem import syscalls
+from tests.doubles.kernel_calls import KernelCalls
 from tests.unit.adapters.docroot import Docroot, facts
 
 CHANGES = ("rename_no_replace", "set_flags", "sync", "unlink", "set_times", "make_directory", "write_durably")
@@ -22,7 +23,7 @@ class Died(BaseException):
 
 
 @pytest.fixture
-def die_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def die_after(kernel: KernelCalls) -> Callable[[int], None]:
     real = {name: getattr(syscalls, name) for name in CHANGES}
 
     def arm(steps: int) -> None:
@@ -37,8 +38,7 @@ def die_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
             return call
 
-        for name in CHANGES:
-            monkeypatch.setattr(syscalls, name, watched(name) if steps >= 0 else real[name])
+        kernel.replace(**{name: watched(name) if steps >= 0 else real[name] for name in CHANGES})
 
     return arm
 

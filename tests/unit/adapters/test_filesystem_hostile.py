@@ -13,6 +13,7 @@ import pytest
 
 from adapters.contract import Changed, Conflict, Denied, NotFound, Origin, Pin
 from adapters.filesystem import syscalls
+from tests.doubles.kernel_calls import KernelCalls
 from tests.unit.adapters.docroot import Docroot, is_immutable
 
 
@@ -57,7 +58,7 @@ def test_swap_race_moves_nothing_else(site: Docroot) -> None:
     assert secret.stat().st_nlink == 1
 
 
-def test_inode_swap_is_put_back(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inode_swap_is_put_back(site: Docroot, kernel: KernelCalls) -> None:
     """The file is swapped between our last look and the move: what came along goes back, untouched."""
     ref = site.put()
     seen = site.adapter.observe(ref)
@@ -71,7 +72,7 @@ def test_inode_swap_is_put_back(site: Docroot, monkeypatch: pytest.MonkeyPatch) 
             site.path("new").rename(site.path("a.jpg"))
         real(*args)
 
-    monkeypatch.setattr(syscalls, "rename_no_replace", swapped)
+    kernel.replace(rename_no_replace=swapped)
     with pytest.raises(Changed):
         site.adapter.block(ref, seen, "op-1")
     assert site.path("a.jpg").read_bytes() == b"swapped in"
@@ -114,7 +115,7 @@ def test_vanished_bytes_are_gone(site: Docroot) -> None:
         site.adapter.unblock(ref, receipt)
 
 
-def test_late_conflict_keeps_the_pin(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_conflict_keeps_the_pin(site: Docroot, kernel: KernelCalls) -> None:
     """Something new appears after the flag was cleared: the bytes are frozen again and the old receipt stays good."""
     ref = site.put()
     receipt = site.block(ref)
@@ -124,7 +125,7 @@ def test_late_conflict_keeps_the_pin(site: Docroot, monkeypatch: pytest.MonkeyPa
         site.put(body=b"uploaded again")
         real(*args)
 
-    monkeypatch.setattr(syscalls, "rename_no_replace", overtaken)
+    kernel.replace(rename_no_replace=overtaken)
     with pytest.raises(Conflict):
         site.adapter.unblock(ref, receipt)
     assert is_immutable(site.held / "op-1" / "0")

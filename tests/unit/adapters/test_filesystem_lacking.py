@@ -8,9 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from adapters.filesystem import syscalls
+from tests.doubles.kernel_calls import KernelCalls
 from tests.unit.adapters.docroot import Docroot
 
 
@@ -31,11 +29,11 @@ def test_probe_says_what_is_lost(site: Docroot, tmp_path: Path) -> None:
         assert any(word in line for line in lost)
 
 
-def test_no_flag_means_no_promise(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_flag_means_no_promise(site: Docroot, kernel: KernelCalls) -> None:
     def refuse(fd: int, flags: int) -> None:
         raise OSError(errno.EOPNOTSUPP, "not here")
 
-    monkeypatch.setattr(syscalls, "set_flags", refuse)
+    kernel.replace(set_flags=refuse)
     site.again()
     ref = site.put()
     receipt = site.block(ref)

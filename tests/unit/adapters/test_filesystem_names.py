@@ -10,6 +10,7 @@ import pytest
 from adapters.contract import Changed, Conflict, Origin, Presence
 from adapters.filesystem import syscalls
 from adapters.filesystem.walk import OtherNames
+from tests.doubles.kernel_calls import KernelCalls
 from tests.unit.adapters.docroot import Docroot, facts, is_immutable
 
 
@@ -75,7 +76,7 @@ def test_name_added_meanwhile_is_taken(site: Docroot) -> None:
     assert receipt.residual == ()
 
 
-def test_name_added_during_block_is_taken(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_added_during_block_is_taken(site: Docroot, kernel: KernelCalls) -> None:
     """The customer makes another name of the file from a descriptor, right after its first name was moved."""
     ref = site.put()
     seen = site.adapter.observe(ref)
@@ -89,7 +90,7 @@ def test_name_added_during_block_is_taken(site: Docroot, monkeypatch: pytest.Mon
             site.path("deep").mkdir()
             os.link(site.held / "op-1" / "0", site.path("deep/extra.jpg"))
 
-    monkeypatch.setattr(syscalls, "rename_no_replace", then_link)
+    kernel.replace(rename_no_replace=then_link)
     receipt = site.adapter.block(ref, seen, "op-1")
     assert not site.path("deep/extra.jpg").exists()
     assert receipt.residual == ()
@@ -99,7 +100,7 @@ def test_name_added_during_block_is_taken(site: Docroot, monkeypatch: pytest.Mon
     assert site.path("deep/extra.jpg").samefile(site.path("a.jpg"))
 
 
-def test_stray_in_the_way_is_kept(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stray_in_the_way_is_kept(site: Docroot, kernel: KernelCalls) -> None:
     """What was swapped in cannot go back, since something newer took its place: all three files survive."""
     ref = site.put()
     seen = site.adapter.observe(ref)
@@ -114,7 +115,7 @@ def test_stray_in_the_way_is_kept(site: Docroot, monkeypatch: pytest.MonkeyPatch
             site.put(body=b"newer still")
         real(*args)
 
-    monkeypatch.setattr(syscalls, "rename_no_replace", swapped)
+    kernel.replace(rename_no_replace=swapped)
     with pytest.raises(Changed):
         site.adapter.block(ref, seen, "op-1")
     assert site.path("a.jpg").read_bytes() == b"newer still"
@@ -122,7 +123,7 @@ def test_stray_in_the_way_is_kept(site: Docroot, monkeypatch: pytest.MonkeyPatch
     assert (site.held / "op-1" / "stray-1").read_bytes() == b"swapped in"
 
 
-def test_remade_folder_gives_nothing_away(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remade_folder_gives_nothing_away(site: Docroot, kernel: KernelCalls) -> None:
     """The customer swaps the folder we make again for a link; what the link names keeps its owner and mode."""
     ref = site.put("d/a.jpg")
     os.chown(site.path("d"), 1234, 1234)
@@ -139,7 +140,7 @@ def test_remade_folder_gives_nothing_away(site: Docroot, monkeypatch: pytest.Mon
             site.path("d").symlink_to("../other/secret")
         return made
 
-    monkeypatch.setattr(syscalls, "make_directory", swapped)
+    kernel.replace(make_directory=swapped)
     with pytest.raises(Conflict):
         site.adapter.unblock(ref, receipt)
     assert secret.stat().st_uid == 0

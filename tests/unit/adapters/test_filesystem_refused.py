@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.contract import BlockReceipt, Conflict, Denied, Origin, Ref, Retryable
-from adapters.filesystem import blocking, syscalls, walk
+from adapters.filesystem import syscalls, walk
+from tests.doubles.kernel_calls import KernelCalls
 from tests.support import need_program, need_root
-from tests.unit.adapters.docroot import Docroot, facts
-
-MOVED = 10
-"""So few names are moved here that a test need not make hundreds."""
+from tests.unit.adapters.docroot import MOVED, Docroot, facts
 
 
 class Died(BaseException):
@@ -24,8 +23,7 @@ class Died(BaseException):
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docroot]:
-    monkeypatch.setattr(blocking, "MAX_NAMES", MOVED)
+def site(tmp_path: Path, few_moved: None) -> Iterator[Docroot]:
     made = Docroot(tmp_path)
     yield made
     made.clear()
@@ -68,7 +66,7 @@ def disk_over_folder(site: Docroot) -> Callable[[], object]:
 
 @pytest.mark.parametrize("obstacle", [file_for_folder, link_for_folder, disk_over_folder])
 def test_refused_undo_moves_no_name(
-    site: Docroot, monkeypatch: pytest.MonkeyPatch, obstacle: Callable[[Docroot], Callable[[], object]]
+    site: Docroot, kernel: KernelCalls, obstacle: Callable[[Docroot], Callable[[], object]]
 ) -> None:
     """The obstacle is in the way of a name that would go back last."""
     with_names(site, "d/b.jpg", "e/c.jpg")
@@ -77,10 +75,8 @@ def test_refused_undo_moves_no_name(
     away = obstacle(site)
     moves = []
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(syscalls, "rename_no_replace", lambda *args: moves.append(args))
-            with pytest.raises(Conflict):
-                site.adapter.unblock(ref, receipt)
+        with kernel.during(rename_no_replace=lambda *args: moves.append(args)), pytest.raises(Conflict):
+            site.adapter.unblock(ref, receipt)
     finally:
         away()
     assert moves == []
@@ -89,7 +85,9 @@ def test_refused_undo_moves_no_name(
     assert site.path("d/b.jpg").samefile(site.path("e/c.jpg"))
 
 
-def refusing(site: Docroot, monkeypatch: pytest.MonkeyPatch, after: int, refusal: Exception | None) -> None:
+def refusing(
+    site: Docroot, kernel: KernelCalls, after: int, refusal: BaseException | None
+) -> AbstractContextManager[None]:
     """The last name but `after` cannot go back, which shows only as it is moved."""
     real, moves = syscalls.rename_no_replace, []
 
@@ -103,20 +101,16 @@ def refusing(site: Docroot, monkeypatch: pytest.MonkeyPatch, after: int, refusal
                 os.close(fd)
         real(from_fd, name, to_fd, new_name)
 
-    monkeypatch.setattr(syscalls, "rename_no_replace", move)
+    return kernel.during(rename_no_replace=move)
 
 
 @pytest.mark.parametrize("refusal", [None, Denied("not this one"), PermissionError(1, "no")])
-def test_late_refusal_takes_names_again(
-    site: Docroot, monkeypatch: pytest.MonkeyPatch, refusal: Exception | None
-) -> None:
+def test_late_refusal_takes_names_again(site: Docroot, kernel: KernelCalls, refusal: Exception | None) -> None:
     ref = with_names(site, "b.jpg", "d/c.jpg")
     before = facts(site.path("d/c.jpg"))
     receipt = site.block(ref)
-    with monkeypatch.context() as patch:
-        refusing(site, patch, 2, refusal)
-        with pytest.raises((Conflict, Denied, Retryable)):
-            site.adapter.unblock(ref, receipt)
+    with refusing(site, kernel, 2, refusal), pytest.raises((Conflict, Denied, Retryable)):
+        site.adapter.unblock(ref, receipt)
     if refusal is None:
         site.path("a.jpg").unlink()
     assert_held(site, ref, receipt, "b.jpg", "d/c.jpg")
@@ -125,15 +119,13 @@ def test_late_refusal_takes_names_again(
     assert facts(site.path("d/c.jpg")) == before
 
 
-def test_late_refusal_closes_again(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_refusal_closes_again(site: Docroot, kernel: KernelCalls) -> None:
     names = [f"n{number}.jpg" for number in range(MOVED + 5)]
     ref = with_names(site, *names)
     receipt = site.block(ref)
     left = {name for name in names if site.path(name).exists()}
-    with monkeypatch.context() as patch:
-        refusing(site, patch, MOVED // 2, Denied("not this one"))
-        with pytest.raises(Denied):
-            site.adapter.unblock(ref, receipt)
+    with refusing(site, kernel, MOVED // 2, Denied("not this one")), pytest.raises(Denied):
+        site.adapter.unblock(ref, receipt)
     assert {name for name in names if site.path(name).exists()} == left
     assert {site.path(name).stat().st_mode & 0o777 for name in left} == {0}
     assert site.adapter.origin_state(ref, receipt).origin is Origin.BLOCKED
@@ -141,14 +133,12 @@ def test_late_refusal_closes_again(site: Docroot, monkeypatch: pytest.MonkeyPatc
     assert site.path(names[0]).stat().st_mode & 0o777 != 0
 
 
-def test_undo_refused_after_a_crash_takes_names_again(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undo_refused_after_a_crash_takes_names_again(site: Docroot, kernel: KernelCalls) -> None:
     """It died with some names back; before it is tried again something new stands where another name was."""
     ref = with_names(site, "b.jpg", "c.jpg")
     receipt = site.block(ref)
-    with monkeypatch.context() as patch:
-        refusing(site, patch, 1, Died())  # type: ignore[arg-type]  # it ends the process
-        with pytest.raises(Died):
-            site.adapter.unblock(ref, receipt)
+    with refusing(site, kernel, 1, Died()), pytest.raises(Died):
+        site.adapter.unblock(ref, receipt)
     site.path("a.jpg").write_bytes(b"uploaded again")
     with pytest.raises(Conflict):
         site.adapter.unblock(ref, receipt)
@@ -159,12 +149,11 @@ def test_undo_refused_after_a_crash_takes_names_again(site: Docroot, monkeypatch
 # --- the notified name first
 
 
-def calls_before_first_move(site: Docroot, monkeypatch: pytest.MonkeyPatch, ref: Ref, op_id: str) -> int:
+def calls_before_first_move(site: Docroot, kernel: KernelCalls, ref: Ref, op_id: str) -> int:
     seen = site.adapter.observe(ref)
     calls: list[str] = []
-    with monkeypatch.context() as patch:
-        for name in ("openat2", "sync", "rename_no_replace"):
-            patch.setattr(syscalls, name, noted(calls, name, getattr(syscalls, name)))
+    names = ("openat2", "sync", "rename_no_replace")
+    with kernel.during(**{name: noted(calls, name, getattr(syscalls, name)) for name in names}):
         site.adapter.block(ref, seen, op_id)
     return calls.index("rename_no_replace")
 
@@ -177,16 +166,18 @@ def noted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[...
     return call
 
 
-def test_notified_name_waits_for_no_other(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notified_name_waits_for_no_other(site: Docroot, kernel: KernelCalls) -> None:
     deep = "d/" * 60
-    few = calls_before_first_move(site, monkeypatch, with_names(site, "one.jpg"), "op-1")
+    few = calls_before_first_move(site, kernel, with_names(site, "one.jpg"), "op-1")
     site.path("a.jpg").unlink(missing_ok=True)
     many = with_names(site, *(f"{deep}{number}.jpg" for number in range(MOVED - 1)))
-    assert calls_before_first_move(site, monkeypatch, many, "op-2") == few
+    assert calls_before_first_move(site, kernel, many, "op-2") == few
     assert not site.path(f"{deep}7.jpg").exists()
 
 
-def test_deep_name_is_looked_at_step_by_step(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deep_name_is_looked_at_step_by_step(
+    site: Docroot, monkeypatch: pytest.MonkeyPatch, kernel: KernelCalls
+) -> None:
     """Each folder above a name is opened from the one above it: a path from the root costs as much as it is deep."""
     ref = site.put("d/" * 500 + "a.jpg")
     paths: list[bytes] = []
@@ -197,9 +188,8 @@ def test_deep_name_is_looked_at_step_by_step(site: Docroot, monkeypatch: pytest.
         return real(dir_fd, path, flags, resolve)
 
     seen = site.adapter.observe(ref)
-    with monkeypatch.context() as patch:
+    with kernel.during(openat2=opening), monkeypatch.context() as patch:
         patch.setattr(walk, "_link_at", lambda *args: None)
-        patch.setattr(syscalls, "openat2", opening)
         site.adapter.block(ref, seen, "op-1")
     assert sum(path.count(b"/") for path in paths) < 500 * 20
 
@@ -207,7 +197,7 @@ def test_deep_name_is_looked_at_step_by_step(site: Docroot, monkeypatch: pytest.
 # --- a crash around closing
 
 
-def test_file_closed_before_a_crash_is_told(site: Docroot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_closed_before_a_crash_is_told(site: Docroot, kernel: KernelCalls) -> None:
     """The customer makes a name at each move, so the file is closed; after the crash all names can be moved."""
     ref = site.put()
     before, real_move, real_close = facts(site.path("a.jpg"))[:4], syscalls.rename_no_replace, syscalls.close_to_all
@@ -223,11 +213,8 @@ def test_file_closed_before_a_crash_is_told(site: Docroot, monkeypatch: pytest.M
         raise Died
 
     seen = site.adapter.observe(ref)
-    with monkeypatch.context() as patch:
-        patch.setattr(syscalls, "rename_no_replace", then_link)
-        patch.setattr(syscalls, "close_to_all", then_die)
-        with pytest.raises(Died):
-            site.adapter.block(ref, seen, "op-1")
+    with kernel.during(rename_no_replace=then_link, close_to_all=then_die), pytest.raises(Died):
+        site.adapter.block(ref, seen, "op-1")
     site.again()
     receipt = site.adapter.block(ref, seen, "op-1")
     assert receipt.residual == ()

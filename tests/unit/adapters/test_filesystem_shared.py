@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from adapters.contract import BlockReceipt, Origin, Ref, Retryable
-from adapters.filesystem import blocking, sharing, syscalls, walk
+from adapters.filesystem import sharing, syscalls, walk
 from adapters.filesystem.sharing import alone
-from tests.unit.adapters.docroot import Docroot
+from tests.doubles.kernel_calls import KernelCalls
+from tests.doubles.numbers import set_numbers
+from tests.unit.adapters.docroot import MOVED, Docroot
 
 OWNER = 1234
-MOVED = 10
-"""So few names are moved here that a test need not make hundreds."""
 AS_PUT = (OWNER, 0o644, False)
 CLOSED = (0, 0, True)
 
@@ -65,8 +65,7 @@ class Shared(Docroot):
 
 
 @pytest.fixture
-def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
-    monkeypatch.setattr(blocking, "MAX_NAMES", MOVED)
+def shared(tmp_path: Path, few_moved: None) -> Iterator[Shared]:
     made = Shared(tmp_path)
     yield made
     made.clear()
@@ -162,7 +161,7 @@ def closed_by_the_second(shared: Shared, first: str) -> tuple[BlockReceipt, Bloc
 
 
 def test_one_operation_at_a_time_acts_on_a_file(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "WAIT_SECONDS", 0.05)
+    set_numbers(monkeypatch, sharing, WAIT_SECONDS=0.05)
     ref = shared.make("acme/x", "other/y")
     seen = shared.adapter.observe(ref)
     shared.block(shared.make("acme/other"), "op-0")
@@ -178,7 +177,7 @@ def test_one_operation_at_a_time_acts_on_a_file(shared: Shared, monkeypatch: pyt
 # --- a neighbour's name of the same file
 
 
-def test_neighbours_name_made_meanwhile_is_not_closed(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neighbours_name_made_meanwhile_is_not_closed(shared: Shared, kernel: KernelCalls) -> None:
     """A backup by hard links, after the names were counted and before the file is frozen."""
     names = shared.many()
     real = syscalls.change_flags
@@ -188,14 +187,13 @@ def test_neighbours_name_made_meanwhile_is_not_closed(shared: Shared, monkeypatc
             os.link(shared.held / "op-1/0", shared.root / "other/backup")
         return real(fd, add=add, drop=drop)
 
-    monkeypatch.setattr(syscalls, "change_flags", linked_first)
-    monkeypatch.setattr(syscalls, "close_to_all", lambda fd: pytest.fail("closed, if only for a moment"))
+    kernel.replace(change_flags=linked_first, close_to_all=lambda fd: pytest.fail("closed, if only for a moment"))
     receipt = shared.block(shared.of(names[0]))
     assert shared.looks("other/backup")[:2] == AS_PUT[:2]
     assert shared.adapter.origin_state(receipt.ref, receipt).origin is Origin.LEAKING
 
 
-def test_name_made_while_closing_is_opened_again(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_made_while_closing_is_opened_again(shared: Shared, kernel: KernelCalls) -> None:
     """To be closed the file is not frozen for a moment, and that moment is the backup's."""
     names = shared.many()
     real = syscalls.close_to_all
@@ -204,7 +202,7 @@ def test_name_made_while_closing_is_opened_again(shared: Shared, monkeypatch: py
         os.link(shared.held / "op-1/0", shared.root / "other/backup")
         return real(fd)
 
-    monkeypatch.setattr(syscalls, "close_to_all", linked_first)
+    kernel.replace(close_to_all=linked_first)
     receipt = shared.block(shared.of(names[0]))
     assert shared.looks("other/backup") == (OWNER, 0o644, True)
     assert not any("closed" in words for words in (*receipt.doors, *receipt.residual))
@@ -212,7 +210,7 @@ def test_name_made_while_closing_is_opened_again(shared: Shared, monkeypatch: py
     assert shared.looks("other/backup") == AS_PUT
 
 
-def test_name_made_after_a_crash_is_opened_again(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_made_after_a_crash_is_opened_again(shared: Shared, kernel: KernelCalls) -> None:
     """It died with the file closed and not frozen again; the backup comes before the next try."""
     names = shared.many()
     seen, real = shared.adapter.observe(shared.of(names[0])), syscalls.close_to_all
@@ -221,10 +219,8 @@ def test_name_made_after_a_crash_is_opened_again(shared: Shared, monkeypatch: py
         real(fd)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(syscalls, "close_to_all", dying)
-        with pytest.raises(KeyboardInterrupt):
-            shared.adapter.block(seen.ref, seen, "op-1")
+    with kernel.during(close_to_all=dying), pytest.raises(KeyboardInterrupt):
+        shared.adapter.block(seen.ref, seen, "op-1")
     os.link(shared.held / "op-1/0", shared.root / "other/backup")
     shared.again()
     shared.adapter.block(seen.ref, seen, "op-1")

@@ -15,7 +15,9 @@ from adapters.contract import BlockReceipt, Changed, NotFound, Observation, Pres
 from adapters.filesystem import blocking, syscalls
 from adapters.filesystem.record import Operation, Record
 from adapters.filesystem.store import take
-from tests.unit.adapters.test_filesystem_shared import AS_PUT, CLOSED, MOVED, OWNER, Shared
+from tests.doubles.kernel_calls import KernelCalls
+from tests.unit.adapters.docroot import MOVED
+from tests.unit.adapters.test_filesystem_shared import AS_PUT, CLOSED, OWNER, Shared
 
 Patch = pytest.MonkeyPatch
 
@@ -25,8 +27,7 @@ class Died(BaseException):
 
 
 @pytest.fixture
-def shared(tmp_path: Path, monkeypatch: Patch) -> Iterator[Shared]:
-    monkeypatch.setattr(blocking, "MAX_NAMES", MOVED)
+def shared(tmp_path: Path, few_moved: None) -> Iterator[Shared]:
     made = Shared(tmp_path)
     yield made
     made.clear()
@@ -35,7 +36,7 @@ def shared(tmp_path: Path, monkeypatch: Patch) -> Iterator[Shared]:
 # --- a removal that died with the flag off
 
 
-def removed_after_crash(shared: Shared, monkeypatch: Patch, receipt: BlockReceipt, names: int = 1) -> RemoveReceipt:
+def removed_after_crash(shared: Shared, kernel: KernelCalls, receipt: BlockReceipt, names: int = 1) -> RemoveReceipt:
     """It dies right after the last of its names went."""
     sealed = replace(receipt, pins=shared.adapter.observe(receipt.ref).pins or receipt.pins)
     real, went = syscalls.unlink, []
@@ -46,41 +47,39 @@ def removed_after_crash(shared: Shared, monkeypatch: Patch, receipt: BlockReceip
         if len(went) == names:
             raise Died
 
-    with monkeypatch.context() as patch:
-        patch.setattr(syscalls, "unlink", dying)
-        with pytest.raises(Died):
-            shared.adapter.remove(receipt.ref, shared.proof(sealed), sealed, "op-rm")
+    with kernel.during(unlink=dying), pytest.raises(Died):
+        shared.adapter.remove(receipt.ref, shared.proof(sealed), sealed, "op-rm")
     shared.again()
     return shared.adapter.remove(receipt.ref, shared.proof(sealed), sealed, "op-rm")
 
 
-def test_bytes_held_by_another_freeze_again(shared: Shared, monkeypatch: Patch) -> None:
+def test_bytes_held_by_another_freeze_again(shared: Shared, kernel: KernelCalls) -> None:
     """The customer kept a descriptor open for writing since before the block."""
     ref = shared.make("acme/x", "other/y")
     writer = os.open(shared.root / "acme/x", os.O_WRONLY)
     one, _ = shared.block(ref), shared.block(shared.of("other/y"), "op-2")
-    assert removed_after_crash(shared, monkeypatch, one).outcome == "unreachable_retained"
+    assert removed_after_crash(shared, kernel, one).outcome == "unreachable_retained"
     with pytest.raises(PermissionError):
         os.write(writer, b"other bytes!")
     os.close(writer)
     assert shared.looks("../held/op-2/0") == (OWNER, 0o644, True)
 
 
-def test_closed_names_freeze_again(shared: Shared, monkeypatch: Patch) -> None:
+def test_closed_names_freeze_again(shared: Shared, kernel: KernelCalls) -> None:
     names = shared.many()
     one = shared.block(shared.of(names[0]))
-    assert "nobody can read" in (removed_after_crash(shared, monkeypatch, one, MOVED).reason or "")
+    assert "nobody can read" in (removed_after_crash(shared, kernel, one, MOVED).reason or "")
     assert {shared.looks(f"acme/{left}") for left in os.listdir(shared.root / "acme")} == {CLOSED}
 
 
-def test_neighbours_own_flag_comes_back(shared: Shared, monkeypatch: Patch) -> None:
+def test_neighbours_own_flag_comes_back(shared: Shared, kernel: KernelCalls) -> None:
     ref = shared.make("acme/x", "other/y")
     subprocess.run(["chattr", "+i", shared.root / "other/y"], check=True)
-    removed_after_crash(shared, monkeypatch, shared.block(ref))
+    removed_after_crash(shared, kernel, shared.block(ref))
     assert shared.looks("other/y") == (OWNER, 0o644, True)
 
 
-def test_new_file_of_that_number_stays(shared: Shared, monkeypatch: Patch) -> None:
+def test_new_file_of_that_number_stays(shared: Shared, kernel: KernelCalls) -> None:
     """What was closed went meanwhile; the number is a neighbour's now, who alone may close or freeze his file."""
     names = shared.many()
     one = shared.block(shared.of(names[0]))
@@ -93,15 +92,15 @@ def test_new_file_of_that_number_stays(shared: Shared, monkeypatch: Patch) -> No
             held.chmod(0o600)
             os.chown(held, OWNER, OWNER)
 
-    monkeypatch.setattr(syscalls, "unlink", reused)
-    removed_after_crash(shared, monkeypatch, one, MOVED)
+    kernel.replace(unlink=reused)
+    removed_after_crash(shared, kernel, one, MOVED)
     assert {shared.looks(f"acme/{left}") for left in os.listdir(shared.root / "acme")} == {(OWNER, 0o600, False)}
 
 
 # --- a block that died with the flag on
 
 
-def test_name_made_before_the_freeze_is_known(shared: Shared, monkeypatch: Patch) -> None:
+def test_name_made_before_the_freeze_is_known(shared: Shared, monkeypatch: Patch, kernel: KernelCalls) -> None:
     """A second name comes from an open descriptor, and the next block comes upon the file by that one."""
     ref, real = shared.make("acme/x"), take
 
@@ -117,9 +116,8 @@ def test_name_made_before_the_freeze_is_known(shared: Shared, monkeypatch: Patch
         return frozen
 
     seen, change = shared.adapter.observe(ref), syscalls.change_flags
-    with monkeypatch.context() as patch:
+    with kernel.during(change_flags=dying), monkeypatch.context() as patch:
         patch.setattr(blocking, "take", linked_after)
-        patch.setattr(syscalls, "change_flags", dying)
         with pytest.raises(Died):
             shared.adapter.block(ref, seen, "op-1")
     shared.again()
@@ -184,7 +182,7 @@ def test_undo_of_lost_bytes_is_refused_before(shared: Shared) -> None:
         shared.adapter.unblock(one.ref, one)
 
 
-def test_undo_of_a_gone_file_freezes_the_others(shared: Shared, monkeypatch: Patch) -> None:
+def test_undo_of_a_gone_file_freezes_the_others(shared: Shared, kernel: KernelCalls) -> None:
     one, _ = shared.two_blocks()
     real = syscalls.rename_no_replace
 
@@ -192,10 +190,8 @@ def test_undo_of_a_gone_file_freezes_the_others(shared: Shared, monkeypatch: Pat
         real(*args)
         raise Died
 
-    with monkeypatch.context() as patch:
-        patch.setattr(syscalls, "rename_no_replace", dying)
-        with pytest.raises(Died):
-            shared.adapter.unblock(one.ref, one)
+    with kernel.during(rename_no_replace=dying), pytest.raises(Died):
+        shared.adapter.unblock(one.ref, one)
     (shared.root / "acme/x").unlink()
     shared.again()
     shared.adapter.unblock(one.ref, one)
@@ -205,9 +201,9 @@ def test_undo_of_a_gone_file_freezes_the_others(shared: Shared, monkeypatch: Pat
 # --- a number given out anew, where the filesystem keeps no birth times
 
 
-def stale_record(shared: Shared, monkeypatch: Patch) -> tuple[list[str], Path]:
+def stale_record(shared: Shared, monkeypatch: Patch, kernel: KernelCalls) -> tuple[list[str], Path]:
     """An undo of a closed file died at its end. Its names, and the file, which stands elsewhere with another owner."""
-    monkeypatch.setattr(syscalls, "birth_ns", lambda fd: None)
+    kernel.replace(birth_ns=lambda fd: None)
     names = shared.many()
     unblock_dies_at_the_end(shared, monkeypatch, shared.block(shared.of(names[0])))
     for name in names[1:]:
@@ -221,15 +217,15 @@ def stale_record(shared: Shared, monkeypatch: Patch) -> tuple[list[str], Path]:
     return names, now
 
 
-def test_stale_record_dresses_no_strangers_file(shared: Shared, monkeypatch: Patch) -> None:
-    stale_record(shared, monkeypatch)
+def test_stale_record_dresses_no_strangers_file(shared: Shared, monkeypatch: Patch, kernel: KernelCalls) -> None:
+    stale_record(shared, monkeypatch, kernel)
     two = shared.block(shared.of("other/n"), "op-9")
     shared.adapter.unblock(two.ref, two)
     assert shared.looks("other/n") == (0, 0, False)
 
 
-def test_unfinished_undo_counts_at_its_name(shared: Shared, monkeypatch: Patch) -> None:
-    names, now = stale_record(shared, monkeypatch)
+def test_unfinished_undo_counts_at_its_name(shared: Shared, monkeypatch: Patch, kernel: KernelCalls) -> None:
+    names, now = stale_record(shared, monkeypatch, kernel)
     os.link(now, shared.root / names[0])
     two = shared.block(Ref(locator=b"other/n", scope=b"other"), "op-9")
     shared.adapter.unblock(two.ref, two)

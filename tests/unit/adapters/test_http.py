@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import http.server
 import logging
@@ -72,18 +73,20 @@ class Vendor(http.server.BaseHTTPRequestHandler):
 
     def _drip(self, _: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", "100000")
+        self.send_header("Content-Length", "900")
         self.end_headers()
         try:
-            for _byte in range(3000):
+            for _byte in range(900):
                 self.wfile.write(b"x")
-                time.sleep(0.01)
+                time.sleep(0.05)
         except OSError:
             self.close_connection = True
 
     def _silent(self, _: str) -> None:
-        time.sleep(0.5)
-        self.close_connection = True
+        """Whoever waited would get a good answer in the end."""
+        time.sleep(30)
+        with contextlib.suppress(OSError):
+            self._status("200")
 
 
 class VendorServer(http.server.ThreadingHTTPServer):
@@ -158,10 +161,8 @@ def test_redirects_are_not_followed(session: HttpSession, vendor: VendorServer, 
 
 @pytest.mark.parametrize("path", ["cut/1", "drip/1", "silent/1"])
 def test_slow_or_broken_is_retryable(session: HttpSession, vendor: VendorServer, path: str) -> None:
-    started = time.monotonic()
     with pytest.raises(Retryable):
         session.request("GET", f"{vendor.url}/{path}")
-    assert time.monotonic() - started < 10
 
 
 def test_long_answer_is_refused(session: HttpSession, vendor: VendorServer) -> None:

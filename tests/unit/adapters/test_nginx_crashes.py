@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.contract import AdapterError, GateStatus
 from adapters.nginx.files import write_durably
 from adapters.nginx.gate import NginxGate
+from tests.doubles.disk_calls import disk_calls
 from tests.unit.adapters.nginx_maps import denied_in
 from tests.unit.adapters.test_nginx_book import gate, old_book, receipt, target
 
@@ -31,22 +33,17 @@ class Died(BaseException):
 @contextmanager
 def failing_after(steps: int, fail: Callable[[], BaseException], *, for_ever: bool) -> Iterator[list[int]]:
     """So many changes of the disk are made, then they fail: from then on, or this once."""
-    real, left = {name: getattr(os, name) for name in CHANGES}, [steps]
+    left = [steps]
 
-    def watched(name: str) -> Callable[..., object]:
-        def call(*args: object, **kwargs: object) -> object:
-            if name == "open" and not int(str(args[1])) & os.O_CREAT:
-                return real[name](*args, **kwargs)
-            left[0] -= 1
-            if left[0] == -1 or (left[0] < 0 and for_ever):
-                raise fail()
-            return real[name](*args, **kwargs)
+    def watched(name: str, call: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        if name == "open" and not args[1] & os.O_CREAT:
+            return call(*args, **kwargs)
+        left[0] -= 1
+        if left[0] == -1 or (left[0] < 0 and for_ever):
+            raise fail()
+        return call(*args, **kwargs)
 
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in CHANGES:
-            patch.setattr(os, name, watched(name))
+    with disk_calls(watched, *CHANGES):
         yield left
 
 
@@ -99,9 +96,7 @@ def each_point(base: Path, prepare: Callable[[Path], None], run: Callable[[Path,
     [(with_two, deny_one, THREE), (with_three, allow_one, TWO), (with_old_book, deny_one, THREE)],
     ids=["deny", "allow", "carry over"],
 )
-def test_death_leaves_old_or_new(
-    quick: Path, prepare: Callable[[Path], None], act: Act, wanted: set[bytes]
-) -> None:
+def test_death_leaves_old_or_new(quick: Path, prepare: Callable[[Path], None], act: Act, wanted: set[bytes]) -> None:
     def run(folder: Path, steps: int) -> bool:
         try:
             with failing_after(steps, Died, for_ever=True) as left:

@@ -9,6 +9,7 @@ import pytest
 from adapters.contract import Denied, DenyTarget, GateReceipt, GateStatus, Retryable
 from adapters.nginx import operations
 from adapters.nginx.gate import NginxGate
+from tests.doubles.numbers import set_numbers
 
 TARGET = DenyTarget(url="https://img.example/a.jpg", host="img.example", path=b"/a.jpg")
 RECEIPT = GateReceipt(op_id="op-1")
@@ -38,7 +39,7 @@ def test_allow_before_deny_spends_it(tmp_path: Path) -> None:
 
 
 def test_spent_operations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "MAX_SPENT", 3)
+    set_numbers(monkeypatch, operations, MAX_SPENT=3)
     asked = gate(tmp_path)
     for number in (1, 2, 3, 1, 4):
         asked.allow(GateReceipt(op_id=f"op-{number}"))

@@ -41,7 +41,16 @@ def acme(**changes: Any) -> Plugin:
     return Plugin(**(made | changes))
 
 
+class KeepingStorage(MemoryStorage):
+    """Shows what it was built with."""
+
+    def __init__(self, settings: AcmeSettings) -> None:
+        super().__init__()
+        self.settings = settings
+
+
 ACME = acme()
+KEEPING = acme(build=lambda name, settings, tools: KeepingStorage(settings))
 OLD = acme(contract_version=CONTRACT_VERSION + 1)
 RENAMED = acme(type_name="other")
 BROKEN = acme(build=lambda name, settings, tools: 1 / 0)
@@ -110,16 +119,9 @@ def test_good_table_builds() -> None:
     assert registry().build("storage", "www", GOOD, {}).name == "www"
 
 
-def test_lists_arrive_as_tuples(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def build(name: str, settings: AcmeSettings, tools: object) -> MemoryStorage:
-        seen.append(settings)
-        return MemoryStorage()
-
-    monkeypatch.setattr(sys.modules[__name__], "RECORDING", acme(build=build), raising=False)
-    registry("RECORDING").build("storage", "www", GOOD, {})
-    assert seen == [AcmeSettings(url="https://acme.example", zones=("a", "b"))]
+def test_lists_arrive_as_tuples() -> None:
+    built = registry("KEEPING").build("storage", "www", GOOD, {})
+    assert built.settings == AcmeSettings(url="https://acme.example", zones=("a", "b"))
 
 
 def test_unknown_type_names_known_ones() -> None:
