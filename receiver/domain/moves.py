@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from receiver.domain.backoff import MICROS, PAGE_AFTER_ATTEMPTS, backoff_seconds
+from receiver.domain.backoff import MICROS, backoff_seconds
+from receiver.domain.causes import place_of
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.outcome import Outcome, Page, WorkMove
 from receiver.domain.rows import WorkRow
@@ -56,7 +57,7 @@ def as_it_was(work: WorkRow, *, keep: bool = False) -> WorkMove:
 
 
 def try_again(work: WorkRow, error: str, *, now: int, after_seconds: float = 0.0, state: str | None = None) -> Outcome:
-    """Stay, wait longer each time, and say why; a person is called once it has failed for about a minute."""
+    """Stay, wait longer each time, and say why. `engine.alarms` calls people once it has failed for about a minute."""
     if work.owner is None:
         raise ValueError("only a leased row moves")
     attempts = work.attempts + 1
@@ -74,10 +75,7 @@ def try_again(work: WorkRow, error: str, *, now: int, after_seconds: float = 0.0
         first_failed_at=work.first_failed_at or now,
         last_error=error,
     )
-    pages: tuple[Page, ...] = ()
-    if attempts == PAGE_AFTER_ATTEMPTS:
-        pages = (Page(kind=f"{work.track.value}.waiting", subject=work.subject, text=f"still trying: {error}"),)
-    return Outcome(work=retry, pages=pages)
+    return Outcome(work=retry)
 
 
 def stuck(work: WorkRow, error: str, *, now: int) -> Outcome:
@@ -98,5 +96,7 @@ def stuck(work: WorkRow, error: str, *, now: int) -> Outcome:
         last_error=error,
         stuck_from=work.state if work.state != "stuck" else work.stuck_from,
     )
-    page = Page(kind=f"{work.track.value}.stuck", subject=work.subject, text=error)
+    # What one place says to many is one call; a trouble of its own calls for itself.
+    subject = error if place_of(error) else work.subject
+    page = Page(kind=f"{work.track.value}.stuck", subject=subject, text=error)
     return Outcome(work=halt, pages=(page,))

@@ -124,5 +124,8 @@ SLOW_LANE = 8
 RECHECK_PRIORITY = 9
 """Looks at what is already down; they never stand before live work."""
 
+UNCONFIRMED = "unconfirmed"
+"""The reason of `failed` while no look from outside could say that it is gone."""
+
 URL_ADAPTER = "url"
 """The adapter name of a case that is a URL alone, where nothing behind it can be told apart."""

@@ -99,6 +99,8 @@ TO_HTTPS = "to_https"
 """Note of a look that was sent on to the same URL by https and nowhere else."""
 NO_ROUTE = "no_route"
 """Note of a look at an IPv6 address from a machine that has no IPv6: it says nothing of the other side."""
+MALFORMED = "malformed"
+"""Note of a 400 to a path with a broken escape such as `%zz`: this server refuses the spelling, whoever sends it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,16 +129,23 @@ class Look:
 def combine(looks: Sequence[Look]) -> Verdict:
     """Gone only if every look says so; one look that finds the content is enough for `up`.
 
-    Three looks do not stand in the way of `gone`: a redirect of the exact URL to itself by https, if by https it is
-    gone; a failed look by the scheme that was not notified, which may not be served at all; and IPv6 addresses, where
-    this machine has no IPv6 and some other address was seen.
+    Four looks do not stand in the way of `gone`: a redirect of the exact URL to itself by https, if by https it is
+    gone; a failed look by the scheme that was not notified, which may not be served at all; IPv6 addresses, where
+    this machine has no IPv6 and some other address was seen; and a spelling that a server refuses as malformed, if the
+    same server says of the spelling by which it knows that file (`%25zz`) that it is gone.
     """
     if any(look.verdict in (Seen.UP, Seen.REPLACED) for look in looks):
         return Verdict.UP
     by_scheme = [look for look in looks if look.kind is LookKind.SCHEME and look.note != NO_ROUTE]
     https_gone = bool(by_scheme) and all(look.verdict is Seen.GONE for look in by_scheme)
     counted = [look for look in looks if look.kind is not LookKind.SCHEME and look.note != NO_ROUTE]
-    clear = [look.verdict is Seen.GONE or (look.note == TO_HTTPS and https_gone) for look in counted]
+    spelled = {look.address for look in looks if look.kind is LookKind.SPELLING and look.verdict is Seen.GONE}
+    clear = [
+        look.verdict is Seen.GONE
+        or (look.note == TO_HTTPS and https_gone)
+        or (look.note == MALFORMED and look.address in spelled)
+        for look in counted
+    ]
     return Verdict.GONE if clear and all(clear) else Verdict.INCONCLUSIVE
 
 

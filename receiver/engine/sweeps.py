@@ -5,6 +5,7 @@ Never one scheduler job per notice: what a notice needs is a row of `work`.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Sweep:
     name: str
     every_seconds: int
     job: Callable[[], None]
+    at_once: bool = False
+    """Run it as soon as it is known, not only when its time is over for the first time."""
 
 
 def every_seconds(name: str) -> int:
@@ -122,14 +125,35 @@ class Sweeper:
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
+        self.use(sweeps)
+
+    def use(self, sweeps: tuple[Sweep, ...]) -> None:
+        """Run these and no others, as at start or after a reload. A sweep that stays keeps its turn.
+
+        Otherwise whoever reloads more often than once an hour would have no hourly sweep at all.
+        """
+        before = {job.id for job in self._scheduler.get_jobs()}
         for sweep in sweeps:
-            self._scheduler.add_job(self._run, "interval", args=[sweep], seconds=sweep.every_seconds, id=sweep.name)
+            if sweep.name in before:
+                self._scheduler.modify_job(sweep.name, args=[sweep])
+            else:
+                first = {"next_run_time": dt.datetime.now(dt.UTC)} if sweep.at_once else {}
+                self._scheduler.add_job(
+                    self._run, "interval", args=[sweep], seconds=sweep.every_seconds, id=sweep.name, **first
+                )
+        for name in before - {sweep.name for sweep in sweeps}:
+            self._scheduler.remove_job(name)
 
     def start(self) -> None:
         self._scheduler.start()
 
     def stop(self) -> None:
         self._scheduler.shutdown(wait=False)
+
+    def at_once(self) -> None:
+        """Run all of them now: their turns were set by a clock that was set back since."""
+        for job in self._scheduler.get_jobs():
+            self._scheduler.modify_job(job.id, next_run_time=dt.datetime.now(dt.UTC))
 
     def _run(self, sweep: Sweep) -> None:
         try:

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from receiver.domain.web import TO_HTTPS, LookTarget, Seen
+from receiver.domain.web import MALFORMED, TO_HTTPS, LookTarget, Seen
 
-__all__ = ["Answer", "Judgement", "edge_name", "judge", "read_answer"]
+__all__ = ["Answer", "Judgement", "edge_name", "has_broken_escape", "judge", "read_answer"]
 
 MAX_TEXT = 128
 _HARMLESS = re.compile(r"[^A-Za-z0-9 ._:(),;=\"-]")
 _EDGE_HEADERS = ("x-served-by", "cf-ray", "x-amz-cf-pop", "cf-cache-status", "x-cache", "via", "server-timing")
 _TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d{1,18})")
 _NUMBER = re.compile(r"\d{1,18}")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,8 @@ def judge(answer: Answer, target: LookTarget, *, requested_url: str) -> Judgemen
 
     404, 410 and 451 are gone; 403 only while we deny it ourselves, since hotlink guards refuse us and serve others.
     Content is `up` when its size or ETag is the expected one or nothing is known, `replaced` when both differ from what
-    is known. All else, a page in place of a picture included, leaves it open.
+    is known. All else, a page in place of a picture included, leaves it open: a server's refusal of the request itself
+    (400, 414, 431) too, since another server may stand in front for other visitors.
     """
     status = answer.status
     if status in (404, 410, 451):
@@ -70,7 +72,16 @@ def judge(answer: Answer, target: LookTarget, *, requested_url: str) -> Judgemen
         return _redirect(answer, requested_url)
     if status >= 500:
         return _unclear("server_error")
-    return _unclear({401: "login", 407: "login", 429: "rate_limited"}.get(status, "odd_status"))
+    if status == 400 and has_broken_escape(requested_url.partition("?")[0]):
+        return _unclear(MALFORMED)
+    return _unclear(
+        {401: "login", 407: "login", 414: "too_long", 429: "rate_limited", 431: "too_long"}.get(status, "odd_status")
+    )
+
+
+def has_broken_escape(before_query: str) -> bool:
+    """Whether a percent sign begins no escape. Browsers send it as it is; nginx and others answer 400 to it."""
+    return _BROKEN_ESCAPE.search(before_query) is not None
 
 
 def edge_name(headers: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import can_ada
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from receiver.domain.clock import Clock, SystemClock, to_micros
-from receiver.domain.web import DEFAULT_PORTS, NO_ROUTE, TO_HTTPS, Look, LookKind, LookTarget, Seen
+from receiver.domain.web import DEFAULT_PORTS, MALFORMED, NO_ROUTE, TO_HTTPS, Look, LookKind, LookTarget, Seen
 from receiver.net.errors import SendError
 from receiver.net.guard import (
     PRIVATE_CLASSES,
@@ -24,7 +24,7 @@ from receiver.net.guard import (
 )
 from receiver.net.sockets import tls_context
 from receiver.outside.ask import CONNECT_SECONDS, TOTAL_SECONDS, Question, UnansweredError, ask
-from receiver.outside.judge import judge
+from receiver.outside.judge import has_broken_escape, judge
 
 __all__ = ["BROWSER", "OutsideLooker"]
 
@@ -83,7 +83,7 @@ class OutsideLooker:
         if target.referrer is not None:
             plans.append(_plan(LookKind.REFERRER, _with(exact, Referer=_header(target.referrer)), addresses[0]))
         looks = self._all(target, plans)
-        if not all(look.verdict is Seen.GONE or look.note in (TO_HTTPS, NO_ROUTE) for look in looks):
+        if not all(look.verdict is Seen.GONE or look.note in (TO_HTTPS, NO_ROUTE, MALFORMED) for look in looks):
             return looks
         return looks + self._all(target, _variants(target, exact, addresses))
 
@@ -173,7 +173,8 @@ def _variants(target: LookTarget, exact: Question, addresses: Sequence[Address])
     if respelled != path and "%2f" not in path.lower():
         asked.append((LookKind.SPELLING, replace(exact, request_target=respelled + mark + query)))
     if mark and target.any_query:
-        asked.append((LookKind.NO_QUERY, replace(exact, request_target=path)))
+        # Where the path itself is refused, only the spelling that a server takes says anything.
+        asked.append((LookKind.NO_QUERY, replace(exact, request_target=respelled if has_broken_escape(path) else path)))
     plans = [_plan(kind, question, address) for kind, question in asked for address in addresses]
     if not target.look_at and target.port == DEFAULT_PORTS[target.scheme]:
         other = "http" if target.scheme == "https" else "https"

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from receiver.domain.causes import at
 from receiver.domain.moves import stuck, try_again
-from receiver.domain.outcome import LedgerNote, Outcome, Page, Table, Update, Wake
+from receiver.domain.outcome import LedgerNote, Outcome, Table, Update, Wake
 from receiver.domain.policy import Policy
 from receiver.domain.rows import CaseUrlRow, CaseView, ClaimRow, ItemRow, NoticeRow
 from receiver.domain.status import (
     DOWN,
+    UNCONFIRMED,
     Evidence,
     Exposure,
     ItemStatus,
@@ -144,22 +146,22 @@ def watch_start(view: CaseView, now: int, *, fresh: bool) -> int:
 
 
 def overdue(ctx: Context) -> Outcome:
-    """What the issuer and a person hear, once, when it takes longer than the time set; work goes on meanwhile."""
+    """What the issuer hears, once, when it takes longer than the time set; work goes on, and `engine.alarms` calls."""
     view = ctx.view
     since = view.case.blocked_at or view.case.created_at
     waiting = [(i, n) for i, n in tellable(view) if i.status is not ItemStatus.FAILED and i.status not in DOWN]
     if not waiting or ctx.now < since + ctx.policy.confirm_within_seconds * MICROS:
         return Outcome()
     told = tell(
-        waiting, ItemStatus.FAILED, now=ctx.now, policy=ctx.policy, reason="unconfirmed", facts=facts_of(view, ctx.now)
+        waiting, ItemStatus.FAILED, now=ctx.now, policy=ctx.policy, reason=UNCONFIRMED, facts=facts_of(view, ctx.now)
     )
-    page = Page(kind="seen.unclear", subject=view.case.id, text="acted on, and no look from outside could confirm it")
-    return told.plus(Outcome(notes=(ctx.note("seen.unclear"),), pages=(page,)))
+    return told.plus(Outcome(notes=(ctx.note("seen.unclear"),)))
 
 
 def unclear(ctx: Context, changes: tuple[Any, ...], state: Exposure) -> Outcome:
     """X9: no clear answer from outside is never `gone`; past the set time the issuer and a person hear so, once."""
-    retry = try_again(ctx.view.exposure, "no clear answer from outside", now=ctx.now, state=state)
+    words = at(f"outside {ctx.view.case.adapter}", "no clear answer")
+    retry = try_again(ctx.view.exposure, words, now=ctx.now, state=state)
     return Outcome(changes=changes).plus(overdue(ctx)).plus(retry)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.contract import BlockReceipt, Observation, Origin, OriginState, Presence, to_json
+from receiver.domain.causes import at
 from receiver.domain.moves import move, try_again
 from receiver.domain.outcome import Outcome, Page, Update
 from receiver.domain.rows import CaseView
@@ -127,16 +128,16 @@ def allow_intents_after(view: CaseView, done: Sequence[Done], *, now: int) -> tu
 def gate_gave_up(ctx: Context, done: Sequence[Done], lame: Sequence[Done]) -> Outcome:
     """A gate that cannot deny this URL at all: said and paged; the store is blocked all the same."""
     view = ctx.view
-    names = [d.act.target for d in lame]
-    page = Page(kind="gate.failed", subject=view.case.id, text=f"cannot deny at {', '.join(names)}: {lame[0].error}")
+    failing = {d.act.target: at(f"gate {d.act.target}", f"cannot deny: {d.error}") for d in lame}
     return Outcome(
         work=move(view.exposure, view.exposure.state, keep=True),
         changes=(
             *kept(ctx, done),
             *(failed(d.act, d.error, now=ctx.now) for d in lame if d.error is not None),
-            ctx.case(residual=merged(view.case.residual, [f"gate_not_denying: {name}" for name in names])),
+            ctx.case(residual=merged(view.case.residual, [f"gate_not_denying: {name}" for name in failing])),
         ),
-        pages=(page,),
+        # One gate says the same of many cases.
+        pages=tuple(Page(kind="gate.failed", subject=words, text=words) for words in failing.values()),
     )
 
 

@@ -56,5 +56,5 @@ def undelivered(
     note = LedgerNote(
         kind="callback.dead", subject=notice.id, actor="worker", detail={"events": len(dead), "words": answer.words}
     )
-    page = Page(kind="callback.dead", subject=notice.id, text=f"{len(dead)} event(s) undelivered: {answer.words}")
+    page = Page(kind="callback.dead", subject=notice.issuer, text=f"{len(dead)} event(s) undelivered: {answer.words}")
     return Outcome(work=retry, changes=gone, notes=(note,), pages=(page,))

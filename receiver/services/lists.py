@@ -8,7 +8,7 @@ from typing import Any
 from receiver.domain.clock import Clock, to_micros
 from receiver.domain.outcome import LedgerNote, Outcome
 from receiver.domain.policy import Policy
-from receiver.domain.ports import Committer, ItemLine, LedgerStore, Reads, StoredEntry
+from receiver.domain.ports import Committer, ItemLine, LedgerStore, PageRow, Reads, StoredEntry
 from receiver.domain.rows import CaseView
 from receiver.domain.status import Track
 from receiver.domain.want import is_standing
@@ -106,7 +106,12 @@ class ListService:
 
     def pages(self) -> list[Shown]:
         now = self._now()
-        return [shown.page(row, now) for row in self._reads.open_pages(PAGE_ROWS)]
+        return [shown.page(row, self._case_of(row), now) for row in self._reads.open_pages(PAGE_ROWS)]
+
+    def _case_of(self, page: PageRow) -> str | None:
+        """The case that a call is about; None where it is about a place, an issuer, a notice or many cases."""
+        about_case = self._reads.load_work(Track.EXPOSURE, page.subject) is not None
+        return self._code(page.subject) if about_case else None
 
     def pauses(self) -> list[Shown]:
         return [shown.pause(row) for row in self._reads.pauses()]

@@ -210,11 +210,12 @@ def look(kept: Mapping[str, Any]) -> Shown:
     return {name: kept[name] for name in names if name in kept}
 
 
-def page(row: PageRow, now: int) -> Shown:
+def page(row: PageRow, case: str | None, now: int) -> Shown:
     return {
         "page": row.id,
         "kind": row.kind,
         "text": masked(row.text),
+        "case": case,
         "count": row.count,
         "raised_at": when(row.created_at),
         "age": age(row.created_at, now),

@@ -25,6 +25,7 @@ from adapters.contract import (
     to_json,
 )
 from receiver.domain.canonical import canonical_json
+from receiver.domain.causes import at
 from receiver.domain.errors import VaultError
 from receiver.domain.ids import new_id
 from receiver.domain.moves import move, same_lease, try_again
@@ -37,7 +38,7 @@ from receiver.quarantine import evidence as decide
 from receiver.quarantine.course import Context
 from receiver.quarantine.evidence import Sealed
 from receiver.quarantine.journal import Done, pending
-from receiver.steps.hands import look_at, must_act, ref_of, store_of
+from receiver.steps.hands import at_store, look_at, must_act, ref_of, store_of
 from receiver.steps.tools import Step, Tools, pause_scopes, paused
 
 STILL_HELD = frozenset({Origin.BLOCKED, Origin.LEAKING})
@@ -60,14 +61,15 @@ def evidence(work: WorkRow, tools: Tools) -> Step:
     except Changed as exc:
         return Step(outcome=decide.seal_changed(ctx, str(exc), _new_pins(view, tools)))
     except Retryable as exc:
-        return Step(outcome=try_again(view.evidence, str(exc), now=tools.now(), after_seconds=exc.after_seconds))
+        words = at_store(view, exc)
+        return Step(outcome=try_again(view.evidence, words, now=tools.now(), after_seconds=exc.after_seconds))
     except VaultError as exc:
-        return Step(outcome=try_again(view.evidence, f"vault: {exc}", now=tools.now()))
+        return Step(outcome=try_again(view.evidence, at("vault", str(exc)), now=tools.now()))
     except AdapterError as exc:
         if isinstance(exc, NotFound) and view.evidence.state == Evidence.SEAL:
             # A release may have taken the block back meanwhile; the next look finds nothing to seal then.
             return Step(outcome=decide.seal_changed(ctx, str(exc), ()))
-        return Step(outcome=decide.evidence_broken(ctx, str(exc)))
+        return Step(outcome=decide.evidence_broken(ctx, at_store(view, exc)))
 
 
 def _wait(ctx: Context, wanted: Want, tools: Tools) -> Outcome:

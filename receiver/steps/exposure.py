@@ -32,7 +32,7 @@ from receiver.quarantine.directions import (
 )
 from receiver.quarantine.journal import Done, deny_intents, failed, last_block, pending
 from receiver.quarantine.watching import should_purge
-from receiver.steps.hands import kept_down, look_at, perform_all, ref_of, store_of
+from receiver.steps.hands import at_store, at_target, kept_down, look_at, perform_all, ref_of, store_of
 from receiver.steps.heeding import ask_people, heed
 from receiver.steps.tools import Step, Tools, pause_scopes, paused
 
@@ -67,9 +67,9 @@ def exposure(work: WorkRow, tools: Tools) -> Step:
         outcome = STATES[Exposure(view.exposure.state)](ctx, wanted, good, tools)
     except Retryable as exc:
         # The receipts just got are dropped: the same op_ids give the same ones next time.
-        return Step(outcome=course.waiting(ctx, [], f"{view.case.adapter}: {exc}", exc.after_seconds))
+        return Step(outcome=course.waiting(ctx, [], at_store(view, exc), exc.after_seconds))
     except AdapterError as exc:
-        return Step(outcome=course.broken(ctx, [], f"{view.case.adapter}: {exc}"))
+        return Step(outcome=course.broken(ctx, [], at_store(view, exc)))
     if outcome.work is not None and outcome.work.state in (Exposure.WATCH, Exposure.OPEN):
         tools.early.forget(case)
     return Step(outcome=_with_want(ctx, wanted, outcome))
@@ -88,13 +88,13 @@ def _hindrance(ctx: Context, done: list[Done]) -> Outcome | None:
     bad = next((d for d in done if d.error is not None and not _may_wait(ctx, d)), None)
     waiting = next((d for d in good if d.pending and ctx.view.exposure.state != Exposure.BLOCK), None)
     if bad is None:
-        return course.waiting(ctx, good, "a cache has not finished purging", 1.0) if waiting else None
+        return course.waiting(ctx, good, at_target(waiting.act, "not finished"), 1.0) if waiting else None
     error = bad.error
     if isinstance(error, Retryable):
-        return course.waiting(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}", error.after_seconds)
+        return course.waiting(ctx, good, at_target(bad.act, error), error.after_seconds)
     if bad.act.kind == "block" and isinstance(error, Changed | NotFound):
         return decide.block_failed(ctx, good, bad)
-    return course.broken(ctx, good, f"{bad.act.kind} at {bad.act.target}: {error}")
+    return course.broken(ctx, good, at_target(bad.act, f"{error}"))
 
 
 def _lame_gate(view: CaseView, done: Done) -> bool:
@@ -171,11 +171,12 @@ def _deny(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcome
     try:
         seen = store_of(view, tools).observe(ref_of(view))
     except Retryable as exc:
-        return course.waiting(ctx, done, f"observe at {view.case.adapter}: {exc}", exc.after_seconds)
+        return course.waiting(ctx, done, at_store(view, exc, doing="observe"), exc.after_seconds)
     unheard = [a for a in pending(_reread(ctx, done).view, Track.EXPOSURE) if a.kind == "deny" and a.receipt is None]
     if seen.presence is not Presence.PRESENT and unheard:
         # Nothing to block meanwhile; and what a gate may have denied unheard could not be taken back.
-        return course.waiting(ctx, done, "a gate is away, and the store holds nothing to block", 0.0)
+        words = "it is away, and the store holds nothing to block"
+        return course.waiting(ctx, done, at_target(unheard[0], words), 0.0)
     return decide.denied(ctx, done, seen)
 
 
@@ -198,7 +199,7 @@ def _block(ctx: Context, wanted: Want, done: list[Done], tools: Tools) -> Outcom
         state = store_of(view, tools).origin_state(ref_of(view), receipt)
     except Retryable as exc:
         # The block's receipt is not kept yet: the same op_id gives the same receipt next time.
-        return course.waiting(ctx, [], f"origin_state at {view.case.adapter}: {exc}", exc.after_seconds)
+        return course.waiting(ctx, [], at_store(view, exc, doing="origin_state"), exc.after_seconds)
     if state.origin is Origin.REPLACED:
         return decide.blocked(ctx, done, receipt, state).plus(decide.deny_again(ctx, "something new stands there"))
     return decide.blocked(ctx, done, receipt, state)

@@ -21,6 +21,7 @@ from adapters.contract import (
     from_json,
     to_json,
 )
+from receiver.domain.causes import at
 from receiver.domain.clock import rfc3339
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.rows import ActRow, CaseUrlRow, CaseView
@@ -79,6 +80,19 @@ def _named(adapters: Mapping[str, T], name: str) -> T:
 
 def store_of(view: CaseView, tools: Tools) -> StorageAdapter:
     return _named(tools.stores, view.case.adapter)
+
+
+def at_store(view: CaseView, error: Exception, *, doing: str | None = None) -> str:
+    """Trouble at the case's store, in the words by which people are called once for all that wait for it."""
+    return at(f"store {view.case.adapter}", f"{doing}: {error}" if doing else str(error))
+
+
+def at_target(act: ActRow, trouble: Exception | str) -> str:
+    """The same for whatever an act is done at."""
+    return at(f"{_SORTS.get(act.kind, 'store')} {act.target}", f"{act.kind}: {trouble}")
+
+
+_SORTS = {"deny": "gate", "allow": "gate", "purge": "cache"}
 
 
 def ref_of(view: CaseView) -> Ref:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from adapters.contract import AdapterError, Denied, NotFound, Observation, Retryable, Unsupported
+from receiver.domain.causes import at
 from receiver.domain.moves import move, stuck, try_again
 from receiver.domain.outcome import LedgerNote, Outcome, Page
 from receiver.domain.ports import Spent
@@ -74,7 +75,9 @@ def _not_verified(work: WorkRow, view: NoticeView, tools: Tools, problem: str) -
     fresh = [(item, view.notice) for item in view.items if item.status is ItemStatus.RECEIVED]
     told = tell(fresh, ItemStatus.FAILED, now=tools.now(), policy=tools.policy, reason="not_verified_again")
     note = LedgerNote(kind="notice.not_verified", subject=view.notice.id, actor="worker", detail={"reason": problem})
-    page = Page(kind="notice.not_verified", subject=view.notice.id, text=f"a stored message does not verify: {problem}")
+    # A key that was revoked is the cause of many.
+    whose = f"{view.notice.issuer} {problem}"
+    page = Page(kind="notice.not_verified", subject=whose, text=f"a stored message does not verify: {problem}")
     # One call is enough, and this one says what it is about.
     halt = replace(stuck(work, f"not verified: {problem}", now=tools.now()), pages=(page,))
     return told.plus(halt).plus(Outcome(notes=(note,)))
@@ -138,7 +141,7 @@ def _resolve_items(work: WorkRow, view: NoticeView, tools: Tools) -> Step:
         try:
             answer = _ask(item, view, tools, writer.added_to(spent), paused)
         except StoreAwayError as exc:
-            wait = wait or try_again(work, str(exc), now=tools.now(), after_seconds=exc.after_seconds)
+            wait = wait or try_again(work, exc.words, now=tools.now(), after_seconds=exc.after_seconds)
             out = out.plus(writer.deny_meanwhile(exc.question))
             continue
         if isinstance(answer, Outcome):
@@ -196,6 +199,7 @@ class StoreAwayError(Exception):
     def __init__(self, away: Retryable, question: Question) -> None:
         super().__init__(str(away))
         self.after_seconds, self.question = away.after_seconds, question
+        self.words = at(f"store {question.hit.adapter}" if question.hit else "store", f"observe: {away}")
 
 
 def observe(question: Question, tools: Tools) -> Answer:

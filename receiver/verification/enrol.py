@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRecord, KeyRegister, KeyStatus, Merged, key_fault
 from receiver.verification.mechanics import verify_bytes
 
-PEOPLE_NEEDED = 2
 _STATEMENT = "takedown-key-enrolment/1"
 
 
@@ -59,20 +58,3 @@ def is_vouched_for(record: KeyRecord, register: KeyRegister, *, now: dt.datetime
     except VerificationError:
         return False
     return True
-
-
-def enrolment_status(
-    record: KeyRecord,
-    *,
-    confirmed_by: Collection[str],
-    vouched_for: bool,
-    people_needed: int = PEOPLE_NEEDED,
-) -> KeyStatus:
-    """What a pending key becomes: active once enough different people confirmed its fingerprint, or a key vouched.
-
-    Never lifts a key that is retired or revoked.
-    """
-    if record.status is not KeyStatus.PENDING:
-        return record.status
-    enough = len(set(confirmed_by)) >= people_needed
-    return KeyStatus.ACTIVE if enough or vouched_for else KeyStatus.PENDING

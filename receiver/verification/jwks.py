@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from receiver.verification.errors import KeyFetchError, KeyRefusedError
@@ -12,9 +12,8 @@ from receiver.verification.jwk import MAX_SET_BYTES, load_jwks
 from receiver.verification.keys import KeyRecord, KeySource
 
 FETCH_TIMEOUT_SECONDS = 5
-MIN_RETRY_SECONDS = 300
-"""A stranger who makes up key ids must not make us call an issuer more often than that."""
 MAX_STALE_SECONDS = 72 * 3600
+"""An issuer may have withdrawn a key in a directory that cannot be read; this is how long the last answer counts."""
 
 Fetch = Callable[[str], bytes]
 """GET with the guarded sender: https, public address, no redirects, `MAX_SET_BYTES`, `FETCH_TIMEOUT_SECONDS`.
@@ -54,11 +53,10 @@ def check_jwks_url(url: str) -> None:
         raise KeyFetchError("keys_url must be https, with a host and without credentials or fragment")
 
 
-def may_ask_again(last_try_at: dt.datetime | None, *, now: dt.datetime) -> bool:
-    """Whether an unknown key id may cause another look already."""
-    return last_try_at is None or now - last_try_at >= dt.timedelta(seconds=MIN_RETRY_SECONDS)
+def while_fresh(snapshot: KeySnapshot) -> tuple[KeyRecord, ...]:
+    """Its keys, none of which may sign anything once the directory could not be read for too long.
 
-
-def still_good(snapshot: KeySnapshot, *, now: dt.datetime) -> bool:
-    """Whether keys may be used although their directory could not be read since."""
-    return now - snapshot.fetched_at <= dt.timedelta(seconds=MAX_STALE_SECONDS)
+    What was signed before that still verifies, so that a notice which waits is not lost.
+    """
+    until = snapshot.fetched_at + dt.timedelta(seconds=MAX_STALE_SECONDS)
+    return tuple(replace(key, not_after=min(key.not_after or until, until)) for key in snapshot.records)

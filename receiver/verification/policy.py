@@ -28,7 +28,7 @@ from receiver.domain.notice import (
 from receiver.domain.rows import MessageRow
 from receiver.verification.checks import check_coverage, check_params, check_times, choose_signature
 from receiver.verification.errors import BindingError, VerificationError
-from receiver.verification.fields import SIGNATURE_HEADERS, Candidate, joined, only_signature, parse_signatures, single
+from receiver.verification.fields import Candidate, joined, only_signature, parse_signatures, single
 from receiver.verification.keys import KeyRecord, KeyRegister, key_fault
 from receiver.verification.mechanics import (
     Lines,
@@ -117,13 +117,6 @@ def _stored_request(message: MessageRow) -> UnverifiedRequest:
     except (KeyError, TypeError, ValueError) as error:
         # Whoever wrote this row was not our web process.
         raise VerificationError("stored-request-malformed") from error
-
-
-def storable(verified: VerifiedRequest) -> dict[str, object]:
-    """The value of `MessageRow.covered`: the head of the request, as far as `verify_stored` needs it again."""
-    keep = {"host", "idempotency-key", *SIGNATURE_HEADERS, *verified.covered}
-    lines = [[name, value] for name, value in verified.request.headers if name.lower() in keep]
-    return {"method": verified.request.method, "target": verified.request.target, "headers": lines}
 
 
 def claimed_key_id(request: UnverifiedRequest, limits: VerificationLimits = DEFAULT_LIMITS) -> str | None:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from receiver.config import Config
 from receiver.domain.clock import SystemClock
-from receiver.engine.alarms import Alarm, Alarms, clock_alarms, review_alarms, sweep_alarms
+from receiver.domain.outcome import Update
+from receiver.engine.alarms import (
+    Alarm,
+    Alarms,
+    clock_alarms,
+    review_alarms,
+    sweep_alarms,
+    unclear_alarms,
+    waiting_alarms,
+)
 from receiver.engine.sweeps import EVERY_SECONDS
 from receiver.store import SqlStore
 from receiver.wiring.parts import WiringError, identity
@@ -20,17 +29,28 @@ from receiver.wiring.register import key_alarms
 LOW_BYTES = 1024**3
 
 
-def build_alarms(config: Config, store: SqlStore, page: Callable[[str, str, str], None]) -> Alarms:
-    """`page` takes kind, subject and words."""
-    begun_at, node = store.now(), identity("alarms", config).node
+def build_alarms(
+    config: Config,
+    store: SqlStore,
+    page: Callable[[str, str, str], None],
+    change: Callable[[Update], None],
+    begun_at: int | None = None,
+) -> Alarms:
+    """`page` takes kind, subject and words; `change` writes what became of a page.
+
+    `begun_at` is when the process began, now where it is left out: a reload gives no sweep new time.
+    """
+    begun_at, node = begun_at or store.now(), identity("alarms", config).node
     sources = (
+        partial(waiting_alarms, store),
+        partial(unclear_alarms, store),
         partial(review_alarms, store),
         partial(sweep_alarms, store, sweep_names(config), begun_at),
         partial(clock_alarms, store, SystemClock(), node),
         partial(space_alarms, config, node),
         partial(_of_keys, config, store),
     )
-    return Alarms(store, sources, page)
+    return Alarms(store, sources, page, change)
 
 
 def sweep_names(config: Config) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ A fetched key is pending until people confirm its thumbprint, so whoever could w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,7 @@ from receiver.net.errors import SendError
 from receiver.net.sender import GuardedSender
 from receiver.verification.errors import KeyFetchError, KeyRefusedError
 from receiver.verification.jwk import MAX_SET_BYTES, load_jwks
-from receiver.verification.jwks import FETCH_TIMEOUT_SECONDS, fetch_keys
+from receiver.verification.jwks import FETCH_TIMEOUT_SECONDS, KeySnapshot, fetch_keys, while_fresh
 from receiver.verification.keys import KeyRecord, KeySource
 
 EVERY_SECONDS = 3600
@@ -33,24 +35,37 @@ def directory_file(config: Config, issuer: str) -> Path:
 
 def read_directory(config: Config, issuer: str) -> list[KeyRecord]:
     """The last good answer of this issuer's directory, every key pending; none before the first fetch."""
+    snapshot = _snapshot(config, issuer)
+    return [] if snapshot is None else list(snapshot.records)
+
+
+def fresh_keys(config: Config, issuer: str) -> tuple[KeyRecord, ...]:
+    """The same for signatures: keys whose directory could not be read for days sign nothing new."""
+    snapshot = _snapshot(config, issuer)
+    return () if snapshot is None else while_fresh(snapshot)
+
+
+def _snapshot(config: Config, issuer: str) -> KeySnapshot | None:
     try:
-        data = directory_file(config, issuer).read_bytes()
+        with directory_file(config, issuer).open("rb") as file:
+            data, seconds = file.read(), os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
-        return []
-    return load_jwks(issuer, data, source=KeySource.URL)
+        return None
+    records = load_jwks(issuer, data, source=KeySource.URL)
+    return KeySnapshot(records=tuple(records), fetched_at=dt.datetime.fromtimestamp(seconds, dt.UTC))
 
 
 class KeyDirectories:
-    """One sweep for each issuer with a `keys_url`."""
+    """One sweep for each issuer with a `keys_url`. `fetched` hears of each that was read."""
 
-    def __init__(self, config: Config) -> None:
-        self._config, self._clock, self._sender = config, SystemClock(), GuardedSender()
+    def __init__(self, config: Config, fetched: Callable[[str], None]) -> None:
+        self._config, self._fetched, self._clock, self._sender = config, fetched, SystemClock(), GuardedSender()
 
     def sweeps(self) -> Iterator[Sweep]:
         for issuer in self._config.issuers:
             if issuer.keys_url is not None:
                 job = _Refresh(self, issuer.id, issuer.keys_url)
-                yield Sweep(name=f"keys:{issuer.id}", every_seconds=EVERY_SECONDS, job=job)
+                yield Sweep(name=f"keys:{issuer.id}", every_seconds=EVERY_SECONDS, job=job, at_once=True)
 
     def refresh(self, issuer: str, url: str) -> None:
         """Keep the last good set where the directory is away or its keys are refused; the next sweep asks again."""
@@ -65,6 +80,7 @@ class KeyDirectories:
         make_folder(path.parent, mode=0o750)
         replace_durably(path, kept[-1], mode=0o640)
         log.info("keys.fetched", issuer=issuer)
+        self._fetched(issuer)
 
     def _get(self, address: str) -> bytes:
         try:

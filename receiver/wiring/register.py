@@ -13,7 +13,7 @@ from receiver.verification.enrol import screen_fetched
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
 from receiver.verification.keys import KeyRecord, KeyRing, merge_overlay
-from receiver.wiring.directories import read_directory
+from receiver.wiring.directories import fresh_keys, read_directory
 from receiver.wiring.parts import WiringError
 
 REREAD_SECONDS = 60.0
@@ -48,7 +48,7 @@ def load_directories(config: Config, known: Sequence[KeyRecord]) -> tuple[KeyRec
     fetched: list[KeyRecord] = []
     for issuer in config.issuers:
         if issuer.keys_url is not None:
-            fetched += read_directory(config, issuer.id)
+            fetched += fresh_keys(config, issuer.id)
     screened = screen_fetched(known, fetched)
     for alarm in screened.alarms:
         log.error("key.alarm", words=alarm)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from receiver.config import Config, policy_of
 from receiver.domain.clock import SystemClock, from_micros
-from receiver.domain.outcome import Outcome, Page
+from receiver.domain.errors import StoreUnavailableError
+from receiver.domain.outcome import Outcome, Page, Update
 from receiver.domain.rows import MessageRow
 from receiver.engine.committer import Committer
 from receiver.engine.lanes import plan
 from receiver.engine.numbering import Numbering
+from receiver.engine.stepped_clock import SteppedClock
 from receiver.engine.sweeps import Sweep, Sweeper, sweeps_for
 from receiver.engine.worker import Worker
 from receiver.net.sender import GuardedSender
@@ -34,6 +37,7 @@ from receiver.verification.signing import SigningKey, sign_request
 from receiver.verification.wellformed import VerificationLimits
 from receiver.wiring.alarms import build_alarms
 from receiver.wiring.directories import KeyDirectories
+from receiver.wiring.enrolment import enter_fetched
 from receiver.wiring.parts import build_adapters, build_ledger, build_store, build_vault, identity, signing_key
 from receiver.wiring.register import LiveRegister
 
@@ -129,13 +133,17 @@ class BuiltWorker:
     worker: Worker
     numbering: Numbering
     sweeper: Sweeper
+    sweeps_of: Callable[[Config], tuple[Sweep, ...]]
+    clock: SteppedClock
 
     def run(self) -> None:
         self.numbering.start()
         self.sweeper.start()
+        self.clock.start()
         try:
             self.worker.run()
         finally:
+            self.clock.stop()
             self.sweeper.stop()
             self.numbering.stop()
             self.committer.close()
@@ -146,13 +154,23 @@ class BuiltWorker:
 
     def reload(self, config: Config) -> None:
         """All or nothing: whatever cannot be built leaves the old settings in force."""
-        self.worker.use(build_tools(config, self.store))
+        tools, sweeps = build_tools(config, self.store), self.sweeps_of(config)
+        self.worker.use(tools)
+        self.sweeper.use(sweeps)
+        try:
+            self.store.reconfigured(self.worker.heartbeat.worker, config.sha256())
+        except StoreUnavailableError as exc:
+            log.warning("reload.unwritten", error=str(exc))
 
 
 def _build_sweeps(
-    config: Config, store: SqlStore, committer: Committer, page: Callable[[str, str, str], None]
+    config: Config, store: SqlStore, committer: Committer, page: Callable[[str, str, str], None], begun_at: int
 ) -> tuple[Sweep, ...]:
     vault = build_vault(config)
+
+    def change(update: Update) -> None:
+        committer.submit(Outcome(changes=(update,)))
+
     return sweeps_for(
         store,
         store,
@@ -161,8 +179,8 @@ def _build_sweeps(
         issuers=[issuer.id for issuer in config.issuers if issuer.callback_url is not None],
         others=(
             Sweep(name="vault_orphans", every_seconds=3600, job=lambda: _sweep_vault(vault, store)),
-            *KeyDirectories(config).sweeps(),
-            Sweep(name="alarms", every_seconds=60, job=build_alarms(config, store, page)),
+            *KeyDirectories(config, partial(enter_fetched, config, store, committer.submit)).sweeps(),
+            Sweep(name="alarms", every_seconds=60, job=build_alarms(config, store, page, change, begun_at)),
         ),
     )
 
@@ -191,11 +209,14 @@ def build_worker(config: Config, *, slot: str = "worker-0") -> BuiltWorker:
         committer.submit(Outcome(pages=(Page(kind=kind, subject=subject, text=words),)))
 
     numbering = Numbering(build_ledger(config, store), store.try_lead, lambda kind, words: page(kind, "ledger", words))
-    sweeps = _build_sweeps(config, store, committer, page)
+    sweeps_of = partial(_build_sweeps, store=store, committer=committer, page=page, begun_at=store.now())
+    sweeper = Sweeper(sweeps_of(config), queue=store, lead=store.try_lead)
     return BuiltWorker(
         store=store,
         committer=committer,
         worker=worker,
         numbering=numbering,
-        sweeper=Sweeper(sweeps, queue=store, lead=store.try_lead),
+        sweeper=sweeper,
+        sweeps_of=sweeps_of,
+        clock=SteppedClock(store, committer.submit, sweeper.at_once, node=identity(slot, config).node),
     )
