@@ -70,6 +70,17 @@ def disable(ctx: click.Context, name: str) -> None:
     click.echo(f"{name} is disabled; `admin-user reset {name}` lets them in again")
 
 
+@admin_user.command()
+@click.argument("name")
+@click.argument("role", type=_role)
+@click.pass_context
+def role(ctx: click.Context, name: str, role: str) -> None:
+    """Let NAME do what ROLE may, from the next page on; tokens follow."""
+    with _people(settings(ctx)) as people:
+        people.set_role(name, role, actor=who_typed())
+    click.echo(f"{name} is {role}")
+
+
 @admin_user.command("list")
 @json_option
 @click.pass_context

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from receiver.cli.base import config_path, done, json_option, print_json
-from receiver.cli.checks import adapters, database, evidence, keys, listening, peers, rules
+from receiver.cli.checks import adapters, database, evidence, keys, listening, nginx, peers, rules
 from receiver.cli.exits import Exit
 from receiver.cli.findings import Finding, Level, counted, fail, measured_words, ok, warn
 from receiver.config import Config, ConfigError, load_config
@@ -36,11 +36,13 @@ PARTS: Sequence[Part] = (
     _part("keys", keys.ask_keys, "keys server"),
     _part("routes", rules.ask_routes, "routes policy issuers adapters gates caches"),
     _part("issuers", rules.ask_issuers, "issuers server"),
+    _part("register", rules.ask_register, "issuers server database keys", tries_out=True),
     _part("policy", rules.ask_policy, "policy"),
     _part("database", database.ask_database, "database keys server", tries_out=True),
     _part("processes", database.ask_processes, "database keys server", tries_out=True),
     _part("agent", adapters.ask_agent, "agent server adapters gates caches"),
     _part("adapters", adapters.ask_adapters, "server adapters gates caches"),
+    _part("gates", nginx.ask_gates, "agent server gates"),
     _part("vault", evidence.ask_vault, "vault server", tries_out=True),
     _part("ledger", evidence.ask_ledger, "ledger database keys server", tries_out=True),
     _part("clock", peers.ask_clock, ""),

@@ -31,8 +31,7 @@ def upgrade_tables(ctx: click.Context) -> None:
 def current(ctx: click.Context, as_json: bool) -> None:
     """Which version the tables have, and which this program needs."""
     config = settings(ctx)
-    path = config.database.sqlite_path
-    found = None if path is not None and not path.exists() else current_version(config.database.full_url())
+    found = None if config.database.is_to_be_made else current_version(config.database.full_url())
     facts = {"tables": found or "none yet", "program": known_version()}
     if as_json:
         print_json(facts | {"tables": found})

@@ -28,12 +28,8 @@ def explain(ctx: click.Context, as_json: bool) -> None:
     Type the URL, or a case's code, on standard input: never as an argument.
     """
     config = settings(ctx)
-    if sys.stdin.isatty():
-        click.echo("URL or case code, then Enter:", err=True)
-    text = sys.stdin.readline(MAX_INPUT_CHARACTERS).strip()
-    if not text:
-        raise CommandError("nothing came; write the URL to standard input")
     with opened(config) as store:
+        text = _typed()
         tools = build_tools(config, store)
         found = [explain_url(url, tools) for url in _urls(text, store)]
     if as_json:
@@ -41,6 +37,15 @@ def explain(ctx: click.Context, as_json: bool) -> None:
         return
     for one in found:
         _tell(one)
+
+
+def _typed() -> str:
+    if sys.stdin.isatty():
+        click.echo("URL or case code, then Enter:", err=True)
+    text = sys.stdin.readline(MAX_INPUT_CHARACTERS).strip()
+    if not text:
+        raise CommandError("nothing came; write the URL to standard input")
+    return text
 
 
 def _urls(text: str, store: SqlStore) -> tuple[str, ...]:

@@ -76,14 +76,18 @@ def measured_words(measured: Measured) -> str:
 
 
 def counted(count: float, many: str) -> str:
-    """`1 route`, `2 routes`."""
+    """`1 route`, `1 address`, `1 entry`, `2 routes`."""
     if count != 1:
         return f"{count} {many}"
-    return f"1 {many[:-3]}y" if many.endswith("ies") else f"1 {many.removesuffix('s')}"
+    if many.endswith("ies"):
+        return f"1 {many[:-3]}y"
+    return f"1 {many.removesuffix('es' if many.endswith('sses') else 's')}"
 
 
 def _measured_word(name: str, value: float | str) -> str:
     what, _, unit = name.rpartition("_")
+    if name == "uid":
+        return f"uid {value}"
     if name in _UNITS:
         what, unit = "", name
     if isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from receiver.cli.base import (
     print_table,
     settings,
 )
-from receiver.cli.issuer_keys import fingerprint_rows, joined, read_keys, replace_file
+from receiver.cli.issuer_keys import fingerprint_rows, joined, known_keys, read_keys, replace_file
+from receiver.cli.opened import opened
 from receiver.config import Config, ConfigError, Issuer, load_config
 from receiver.config.conf_d import write_entry
+from receiver.domain.ports import KeyOverlay
+from receiver.verification.keys import merge_overlay
 
 KEY_COLUMNS = ("key id", "algorithm", "state", "fingerprint (RFC 7638)")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -35,7 +39,9 @@ def issuer() -> None:
 @click.pass_context
 def list_issuers(ctx: click.Context, as_json: bool) -> None:
     """Who may send what, and with which keys."""
-    found = [_described(entry) for entry in settings(ctx).issuers]
+    config = settings(ctx)
+    overlay = _overlay(config)
+    found = [_described(config, entry, overlay) for entry in config.issuers]
     if as_json:
         print_json(found)
         return
@@ -44,10 +50,22 @@ def list_issuers(ctx: click.Context, as_json: bool) -> None:
         for entry in found
     ]
     print_table("Issuers", ("id", "name", "categories", "keys"), rows)
+    waiting = [(entry["id"], *key.values()) for entry in found for key in entry["keys"] if key["state"] == "pending"]
+    if waiting:
+        click.echo()
+        print_table("Keys that wait: `issuer approve-key`, after a call", ("issuer", *KEY_COLUMNS), waiting)
 
 
-def _described(entry: Issuer) -> dict[str, Any]:
-    records = read_keys(entry.id, entry.keys_file) if entry.keys_file and entry.keys_file.exists() else []
+def _overlay(config: Config) -> Sequence[KeyOverlay]:
+    """What the database says of keys; nothing before it was made, when issuers may be entered already."""
+    if config.database.is_to_be_made:
+        return ()
+    with opened(config) as store:
+        return store.key_overlay()
+
+
+def _described(config: Config, entry: Issuer, overlay: Sequence[KeyOverlay]) -> dict[str, Any]:
+    records = merge_overlay(known_keys(config, entry), overlay).records
     keys = [
         {"key_id": kid, "algorithm": algorithm, "state": state, "fingerprint": fingerprint}
         for kid, algorithm, state, fingerprint in fingerprint_rows(records)
@@ -140,7 +158,7 @@ def enrol(ctx: click.Context, issuer_id: str, file: Path, yes: bool) -> None:
     content = joined(issuer_id, entry.keys_file, file)
     _compared(issuer_id, file, yes=yes)
     replace_file(entry.keys_file, content)
-    click.echo(f"The keys stand in {entry.keys_file}; they count from the next request.")
+    click.echo(f"The keys stand in {entry.keys_file}. Send the processes SIGHUP, or restart them, to take them up.")
 
 
 def known_issuer(config: Config, issuer_id: str) -> Issuer:

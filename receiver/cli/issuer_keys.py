@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from receiver.cli.base import CommandError
+from receiver.config import Config, Issuer
 from receiver.config.durable import make_folder, replace_durably
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
 from receiver.verification.keys import KeyRecord
+from receiver.wiring.directories import read_directory
 
 KEY_FILE_MODE = 0o644
 
@@ -24,6 +27,17 @@ def read_keys(issuer_id: str, file: Path) -> list[KeyRecord]:
     except KeyRefusedError as error:
         reasons = "\n".join(f"  {reason}" for reason in error.reasons)
         raise CommandError(f"{file} was not taken; ask {issuer_id} for other keys:\n{reasons}") from error
+
+
+def known_keys(config: Config, entry: Issuer) -> list[KeyRecord]:
+    """Those of its file, or those that its server published when a worker of this machine last asked."""
+    if entry.keys_file is not None:
+        return read_keys(entry.id, entry.keys_file) if os.path.exists(entry.keys_file) else []
+    try:
+        return read_directory(config, entry.id)
+    except (OSError, KeyRefusedError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise CommandError(f"the keys that {entry.id} published cannot be read: {why}") from error
 
 
 def joined(issuer_id: str, old: Path, new: Path) -> bytes:

@@ -9,9 +9,9 @@ import click
 
 from receiver.cli.base import CommandError, settings
 from receiver.cli.issuer import issuer, known_issuer
-from receiver.cli.issuer_keys import read_keys
+from receiver.cli.issuer_keys import known_keys
 from receiver.cli.opened import opened, who_typed, write
-from receiver.config import Issuer
+from receiver.config import Config, Issuer
 from receiver.domain.ids import new_id
 from receiver.domain.outcome import Insert, LedgerNote, Outcome, Table, Update
 from receiver.domain.ports import KeyOverlay
@@ -39,7 +39,7 @@ def revoke(ctx: click.Context, issuer_id: str, key_id: str, reason: str) -> None
         note = _note("key.revoked", issuer_id, key_id, reason)
         change: Insert | Update = Update(table=Table.ISSUER_KEY, where=_where(issuer_id, key_id), values=values)
         if row is None:
-            new = {**_where(issuer_id, key_id), "thumbprint": _thumbprint(entry, key_id)}
+            new = {**_where(issuer_id, key_id), "thumbprint": _thumbprint(config, entry, key_id)}
             change = Insert(table=Table.ISSUER_KEY, values={**new, "not_before": None, "not_after": None, **values})
         write(
             store, Outcome(changes=(change,), notes=(note,)), conflict="somebody changed this key just now; look again"
@@ -61,7 +61,9 @@ def approve_key(ctx: click.Context, issuer_id: str, key_id: str, fingerprint: st
     with opened(config) as store:
         row = _row(store, issuer_id, key_id)
         if row is None or row.state != KeyStatus.PENDING:
-            raise CommandError(f"no key {key_id} of {issuer_id} waits; `takedown-receiver issuer list` shows its keys")
+            raise CommandError(
+                f"no key {key_id} of {issuer_id} waits; `takedown-receiver issuer list` shows those that do"
+            )
         if row.thumbprint != fingerprint.strip():
             raise CommandError("that is not its fingerprint. Do not go on: ask the issuer whether this key is theirs")
         asked = _asked(store, row)
@@ -84,8 +86,8 @@ def _note(kind: str, issuer_id: str, key_id: str, reason: str) -> LedgerNote:
     return LedgerNote(kind=kind, subject=f"{issuer_id}/{key_id}", actor=who_typed(), detail={"reason": reason})
 
 
-def _thumbprint(entry: Issuer, key_id: str) -> str:
-    records = read_keys(entry.id, entry.keys_file) if entry.keys_file else []
+def _thumbprint(config: Config, entry: Issuer, key_id: str) -> str:
+    records = known_keys(config, entry)
     found = next((record.thumbprint for record in records if record.key_id == key_id), None)
     if found is None:
         raise CommandError(f"{entry.id} has no key {key_id}; `takedown-receiver issuer list --json` shows its keys")

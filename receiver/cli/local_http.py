@@ -83,7 +83,7 @@ def _connection(base: str, *, seconds: float, own_certificate: bool) -> http.cli
         return _UnixConnection(base.removeprefix("unix:"), timeout=seconds)
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("the address must begin with http:// or https://")
+        raise ValueError("the address must be an http or https address")
     if parts.scheme == "http":
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
     context = ssl.create_default_context()

@@ -14,12 +14,17 @@ from receiver.domain.outcome import Outcome
 from receiver.store import SqlStore
 from receiver.wiring import build_store
 
+MAKE_IT = "Type: takedown-receiver db upgrade, which makes it; one that was lost comes back from the backup instead"
+
 
 @contextmanager
 def opened(config: Config) -> Iterator[SqlStore]:
+    """Makes no file and no folder: who types a command may not be the user of the processes."""
     # The admin side's files are the data key and the database's password: all that opening it takes.
     check_files(config, "admin")
-    store = build_store(config)
+    if config.database.is_to_be_made:
+        raise CommandError(f"the database {config.database.sqlite_path} is not there yet. {MAKE_IT}")
+    store = build_store(config, make_folders=False)
     try:
         yield store
     finally:

@@ -10,6 +10,7 @@ from receiver.config import Config
 from receiver.domain.clock import rfc3339
 from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update
 
+PAGE_KIND = "paused"
 _adapter = click.option("--adapter", help="Only acts on this store.")
 _issuer = click.option("--issuer", help="Only notices of this issuer.")
 
@@ -42,13 +43,25 @@ def pause(ctx: click.Context, adapter: str | None, issuer: str | None, only_list
             scope, actor = _scope(config, adapter, issuer), who_typed()
             row = Insert(table=Table.PAUSE, values={"scope": scope, "actor": actor, "since_at": store.now()})
             note = LedgerNote(kind="pause.set", subject=scope, actor=actor)
-            page = Page(kind="paused", subject=scope, text="Acting is paused; `takedown-receiver resume` ends it")
-            write(store, Outcome(changes=(row,), notes=(note,), pages=(page,)), conflict=f"{scope} is paused already")
+            page = Page(kind=PAGE_KIND, subject=scope, text="Acting is paused; `takedown-receiver resume` ends it")
+            write(store, Outcome(changes=(row,), notes=(note,), pages=(page,)), conflict=_already(scope))
         found = store.pauses()
     if as_json:
         print_json([{"scope": row.scope, "by": row.actor, "since": rfc3339(row.since_at)} for row in found])
     else:
         print_table("Paused", ("what", "by", "since"), [(row.scope, row.actor, rfc3339(row.since_at)) for row in found])
+
+
+def _already(scope: str) -> str:
+    return f"{scope} is paused already; `takedown-receiver pause --list` shows by whom, and `resume` ends it"
+
+
+def _called(scope: str, actor: str, now: int) -> Update:
+    """The page that called people about it is over, or it would call again about a pause that is none."""
+    where = {"kind": PAGE_KIND, "subject": scope, "acknowledged_at": None}
+    return Update(
+        table=Table.PAGE, where=where, values={"acknowledged_at": now, "acknowledged_by": actor}, optional=True
+    )
 
 
 @click.command()
@@ -65,6 +78,6 @@ def resume(ctx: click.Context, adapter: str | None, issuer: str | None) -> None:
         note = LedgerNote(kind="pause.lifted", subject=scope, actor=actor)
         hint = f"{scope} is not paused; `takedown-receiver pause --list` shows what is"
         # The entry comes first: nothing may start without a trace of who let it.
-        write(store, Outcome(changes=(here,), notes=(note,)), conflict=hint)
+        write(store, Outcome(changes=(here, _called(scope, actor, store.now())), notes=(note,)), conflict=hint)
         store.lift_pause(scope)
     click.echo(f"{scope}: acting again")

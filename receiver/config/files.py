@@ -65,7 +65,12 @@ def _secret(setting: str, path: Path) -> Iterator[ConfigProblem]:
 
 
 def _readable(setting: str, path: Path) -> Iterator[ConfigProblem]:
-    if not path.is_file():
+    closed = closed_folder(path)
+    if closed is not None:
+        message = f"{path} is out of reach of uid {os.geteuid()}: the folder {closed} is closed to it"
+        hint = "Type it as the user that the processes run as, or open that folder to the one that runs this"
+        yield ConfigProblem(id="C32", setting=setting, message=message, hint=hint, about=_documented(setting))
+    elif not path.is_file():
         hint = _HINTS.get(setting, "Put the file there, or change the setting")
         message = f"{path} is not there"
         yield ConfigProblem(id="C30", setting=setting, message=message, hint=hint, about=_documented(setting))
@@ -74,6 +79,15 @@ def _readable(setting: str, path: Path) -> Iterator[ConfigProblem]:
         message = f"{path} cannot be read by uid {os.geteuid()} (owner {owner.st_uid}, mode {owner.st_mode & 0o777:o})"
         hint = "Give it to the user that runs this"
         yield ConfigProblem(id="C32", setting=setting, message=message, hint=hint, about=_documented(setting))
+
+
+def closed_folder(path: Path) -> Path | None:
+    """The folder above `path` that this user may not pass through; what lies behind it cannot be told."""
+    return next((above for above in reversed(path.parents) if _is_closed(above)), None)
+
+
+def _is_closed(folder: Path) -> bool:
+    return os.path.isdir(folder) and not os.access(folder, os.X_OK, effective_ids=True)
 
 
 def _documented(setting: str) -> str:

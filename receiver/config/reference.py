@@ -11,9 +11,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from receiver.config.at_start import AT_START
 from receiver.config.base import Section
 from receiver.config.models import Config, Issuer, Route
 
+_AT_START = frozenset(name for names in AT_START.values() for name in names)
 LISTS: Mapping[str, type[Section]] = {"issuers": Issuer, "routes": Route}
 TABLES = ("adapters", "gates", "caches")
 EXAMPLES: Mapping[str, Any] = {
@@ -65,7 +67,7 @@ agent = "unix:run/agent.sock"
     "gates": """\
 [gates.nginx]
 type = "nginx"
-# The agent's own settings name the map file and the reload command.
+# The agent's own settings name the map file and nginx's pid file.
 agent = "unix:run/agent.sock"
 """,
     "caches": """\
@@ -89,6 +91,8 @@ One TOML file, `conf.d/*.toml` beside it, and the environment, which wins: `TAKE
 `TAKEDOWN_ISSUERS__0__NAME`; values are TOML (`false`, `30`, `["a"]`) or plain text. `TAKEDOWN_CONFIG` names the file.
 Relative paths start at the file's folder. Secrets stand in files of their own, named by `…_file` settings. Unknown
 settings are mistakes. `takedown-receiver check` lists all mistakes together, each with a link to this page.
+
+SIGHUP takes up every change but those of settings that are read at start, which say so here.
 
 Written by `make docs` from the code; a test compares the two.
 """
@@ -188,6 +192,10 @@ def _default_words(setting: Setting) -> str:
     return f"Default: {toml_value(setting.default)}."
 
 
+def _start_words(setting: Setting) -> str:
+    return " Read at start: a change waits for a restart." if setting.name in _AT_START else ""
+
+
 def toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
@@ -205,7 +213,7 @@ def document() -> str:
             said = "`type` chooses the plug-in; its README lists the other members."
             parts.append(f"{said}\n\n```toml\n{TABLE_EXAMPLES[name]}```\n")
         parts += [
-            f"### {member.name}\n\n{member.description} {_default_words(member)}\n\n"
+            f"### {member.name}\n\n{member.description} {_default_words(member)}{_start_words(member)}\n\n"
             f"Example: `{member.key} = {toml_value(member.shown)}`\n"
             for member in members
         ]

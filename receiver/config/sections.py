@@ -92,6 +92,14 @@ class Database(Section):
     def sqlite_path(self) -> Path | None:
         return Path(self.url.removeprefix(_SQLITE)) if self.url.startswith(_SQLITE) else None
 
+    @property
+    def is_to_be_made(self) -> bool:
+        """An SQLite file that is not there. One that is out of reach may be: opening it says why it cannot be used."""
+        try:
+            return self.sqlite_path is not None and not self.sqlite_path.exists()
+        except PermissionError:
+            return False
+
     def full_url(self) -> str:
         """With the password from its file. Raises OSError when the file cannot be read. Never log the answer."""
         if self.password_file is None:
@@ -126,7 +134,7 @@ class Agent(Section):
     """The privileged part that touches this machine's files."""
 
     settings_file: SettingPath = Field(
-        Path("agent.toml"), description="The agent's own settings: roots, sockets, map files and reload commands."
+        Path("agent.toml"), description="The agent's own settings: its socket, roots, map files, how to reload nginx."
     )
 
 
@@ -255,6 +263,12 @@ class Worker(Section):
 
     node: str | None = Field(
         None, description="Name of this machine among the workers; the host name where it is left out."
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Workers that `serve` starts; each is a process with the threads below. One keeps one core busy.",
     )
     exposure_threads: int = Field(8, ge=1, le=256, description="Threads that resolve, deny, block, purge and confirm.")
     evidence_threads: int = Field(4, ge=1, le=64, description="Threads that seal and remove.")

@@ -39,8 +39,7 @@ def _parts(folder: Path, problems: list[ConfigProblem]) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        said = f"the folder cannot be read ({error.strerror or type(error).__name__})"
-        problems.append(_file_problem("C01", folder, said))
+        problems.append(_unread("folder", folder, error))
         return []
     return [folder / name for name in sorted(names) if name.endswith(".toml")]
 
@@ -48,25 +47,32 @@ def _parts(folder: Path, problems: list[ConfigProblem]) -> list[Path]:
 def _read(path: Path, problems: list[ConfigProblem]) -> Tree:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            problems.append(_file_problem("C02", path, "the file is too large for settings"))
+            problems.append(_not_toml(path, "the file is too large for settings"))
             return {}
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        said = f"the file cannot be read ({error.strerror or type(error).__name__})"
-        problems.append(_file_problem("C01", path, said))
+        problems.append(_unread("file", path, error))
     except UnicodeDecodeError:
-        problems.append(_file_problem("C02", path, "the file is not UTF-8"))
+        problems.append(_not_toml(path, "the file is not UTF-8"))
     except tomllib.TOMLDecodeError as error:
-        problems.append(_file_problem("C02", path, f"the file is not TOML: {error}"))
+        problems.append(_not_toml(path, f"the file is not TOML: {error}"))
     return {}
 
 
-def _file_problem(problem_id: str, path: Path, message: str) -> ConfigProblem:
-    hint = {
-        "C01": "Check the path and its mode, or make settings with: takedown-receiver init DIR",
-        "C02": "Mend the file; config.example.toml shows every setting",
-    }[problem_id]
-    return ConfigProblem(id=problem_id, setting="", message=f"{path.name}: {message}", hint=hint)
+def _unread(what: str, path: Path, error: OSError) -> ConfigProblem:
+    """Named in full: most often it is the wrong folder that a command was typed in."""
+    hint = f"Check the owner and the mode of the {what}, and type it as the user that the processes run as"
+    if isinstance(error, FileNotFoundError):
+        hint = (
+            "Type it in the folder of your settings, or name them: --config FILE. New ones: takedown-receiver init DIR"
+        )
+    message = f"{path}: the {what} cannot be read ({error.strerror or type(error).__name__})"
+    return ConfigProblem(id="C01", setting="", message=message, hint=hint)
+
+
+def _not_toml(path: Path, message: str) -> ConfigProblem:
+    hint = "Mend the file; config.example.toml shows every setting"
+    return ConfigProblem(id="C02", setting="", message=f"{path.name}: {message}", hint=hint)
 
 
 def _join(tree: Tree, part: Tree, file_name: str, problems: list[ConfigProblem]) -> None:

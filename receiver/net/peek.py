@@ -86,6 +86,8 @@ def _wrapped(sock: BudgetSocket, ca_file: str | None, host: str) -> tuple[Budget
     except ssl.SSLCertVerificationError as error:
         why = _WHY.get(error.verify_code, "is not in order")
         raise SendError(SendFailure.TLS, f"the other side's certificate {why}") from None
+    except TimeoutError:
+        raise SendError(SendFailure.TIMEOUT, "the other side did not answer in time") from None
     except (OSError, ValueError):
         raise SendError(SendFailure.TLS, "the other side does not speak TLS as we do") from None
     ends = (wrapped.getpeercert() or {}).get("notAfter")

@@ -212,7 +212,7 @@ def _connection_error(exc: failures.ConnectionError) -> SendError:
 
 def _check(request: PinnedRequest) -> None:
     if request.parts.scheme not in DEFAULT_PORTS or not request.host:
-        raise SendError(SendFailure.PROTOCOL, "the address to send to must begin with https:// or http:// and a host")
+        raise SendError(SendFailure.PROTOCOL, "the address to send to must be an https or http address with a host")
     if "@" in request.parts.netloc:
         raise SendError(SendFailure.PROTOCOL, "the address to send to must hold no user name; remove it")
 

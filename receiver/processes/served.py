@@ -8,12 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from receiver.config.at_start import in_force
 from receiver.config.errors import ConfigError
 from receiver.config.load import load_config
 from receiver.config.models import Config
 from receiver.domain.errors import ReceiverError
 from receiver.logs import configure_logs
 from receiver.processes.gunicorn_app import Face, Listen, WsgiApp
+from receiver.processes.reloading import say_waiting
 from receiver.store.errors import StoreBrokenError
 
 NOT_STARTED = 3
@@ -47,7 +49,8 @@ class FaceProcess(ABC):
 
     def recheck(self) -> None:
         try:
-            self._config = load_config(self._path, os.environ)
+            self._config, waiting = in_force(self.role, self._config, load_config(self._path, os.environ))
+            say_waiting(waiting)
         except ConfigError as error:
             log = logging.getLogger(f"receiver.{self.role}")
             for problem in error.problems:

@@ -10,8 +10,12 @@ from types import FrameType
 
 import structlog
 
-from receiver.config import ConfigError, load_config
+from adapters.contract import AdapterError
+from adapters.registry import RegistryError
+from receiver.config import Config, load_config
+from receiver.config.at_start import in_force
 from receiver.domain.errors import ReceiverError
+from receiver.processes.reloading import say_waiting
 from receiver.wiring import BuiltWorker, build_worker
 
 log = structlog.get_logger(__name__)
@@ -19,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 def run_worker(config_path: Path, *, slot: str = "worker-0") -> int:
     """Run until SIGTERM or SIGINT. SIGHUP reads the settings again; mistakes keep the old ones."""
-    built = build_worker(load_config(config_path, os.environ), slot=slot)
+    config = load_config(config_path, os.environ)
+    built = build_worker(config, slot=slot)
     reload = threading.Event()
     stopping = threading.Event()
 
@@ -34,7 +39,7 @@ def run_worker(config_path: Path, *, slot: str = "worker-0") -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, hup)
-    watcher = threading.Thread(target=_reloads, args=(built, config_path, reload, stopping), daemon=True)
+    watcher = threading.Thread(target=_reloads, args=(built, config, reload, stopping), daemon=True)
     watcher.start()
     log.info("worker.started", slot=slot, pid=os.getpid())
     built.run()
@@ -42,15 +47,23 @@ def run_worker(config_path: Path, *, slot: str = "worker-0") -> int:
     return 0
 
 
-def _reloads(built: BuiltWorker, config_path: Path, reload: threading.Event, stopping: threading.Event) -> None:
+def _reloads(built: BuiltWorker, config: Config, reload: threading.Event, stopping: threading.Event) -> None:
     while True:
         reload.wait()
         reload.clear()
         if stopping.is_set():
             return
         try:
-            built.reload(load_config(config_path, os.environ))
-        except (ConfigError, ReceiverError) as exc:
-            log.error("reload.refused", error=str(exc))  # noqa: TRY400 - the words say what is wrong with the file
+            wanted, waiting = in_force("worker", config, load_config(config.source, os.environ))
+            built.reload(wanted)
+        except (ReceiverError, AdapterError, RegistryError, OSError) as exc:
+            # This thread must live on, or no later signal would be heard.
+            log.error("reload.refused", error=_words(exc))  # noqa: TRY400 - the words say what is wrong with the file
             continue
+        config = wanted
+        say_waiting(waiting)
         log.info("reload.done")
+
+
+def _words(error: Exception) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else str(error)

@@ -6,9 +6,10 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from adapters.agent import protocol
@@ -16,9 +17,10 @@ from adapters.agent.address import socket_path
 from adapters.agent.settings import AgentSettings, SettingsError, load
 from adapters.contract import AdapterError
 from adapters.registry import Registry, RegistryError
-from receiver.cli.findings import Finding, fail, ok, warn
+from receiver.cli.findings import Finding, Level, fail, ok, warn
 from receiver.config import Config
 from receiver.config.checks import GROUPS
+from receiver.config.files import closed_folder
 
 ANSWER_SECONDS = 5.0
 NEEDED = {"adapters": "block", "gates": "deny", "caches": "purge"}
@@ -33,7 +35,19 @@ def ask_adapters(config: Config) -> Iterator[Finding]:
     for section, group in GROUPS.items():
         for name, table in getattr(config, section).items():
             found = _ask_adapter(section, name, partial(registry.build, group, name, table, tools))
-            yield from (replace(finding, setting=section) for finding in found)
+            yield from (replace(_plainer(finding, table), setting=section) for finding in found)
+
+
+def _plainer(finding: Finding, table: Mapping[str, Any]) -> Finding:
+    """Where the store's own folder is gone, that is the answer, and no word of a library's."""
+    root = table.get("root")
+    here = isinstance(root, str) and str(table.get("agent", "")).startswith("unix:")
+    if finding.level is not Level.FAIL or not here or closed_folder(Path(str(root), "x")) or os.path.isdir(str(root)):
+        return finding
+    advice = (
+        "Mount it or bring it back, or change root here and in agent.toml; it must be there before the agent starts"
+    )
+    return replace(finding, words=f"{root}, its root, is not there", advice=advice)
 
 
 def _ask_adapter(section: str, name: str, build: Callable[[], Any]) -> Iterator[Finding]:
@@ -64,9 +78,9 @@ def ask_agent(config: Config) -> Iterator[Finding]:
     """Its settings, where they are on this machine, and every socket that the tables name."""
     wanted = _wanted(config)
     file = config.agent.settings_file
-    if wanted and not file.exists():
+    if wanted and not os.path.exists(file):
         yield warn("G01", "agent", f"{file} is not there: `serve` starts no agent here")
-    elif file.exists():
+    elif os.path.exists(file):
         yield from _ask_settings(config, wanted)
     for path in dict.fromkeys(path for _, _, path in wanted):
         yield _ask_socket(path)
@@ -88,7 +102,7 @@ def _ask_settings(config: Config, wanted: list[tuple[str, str, str]]) -> Iterato
         settings = load(str(config.agent.settings_file))
     except SettingsError as error:
         # Where only root may read it, the agent's own start says what is wrong with it.
-        level = fail if os.access(config.agent.settings_file, os.R_OK) else warn
+        level = fail if os.access(config.agent.settings_file, os.R_OK, effective_ids=True) else warn
         yield from (level("G01", "agent", line) for line in str(error).splitlines())
         return
     yield ok("G01", "agent", "its settings are in order")

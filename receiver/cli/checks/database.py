@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from receiver.cli.findings import Finding, fail, ok, warn
+from receiver.cli.opened import MAKE_IT
 from receiver.config import Config
 from receiver.domain.errors import ReceiverError
 from receiver.engine.sweeps import EVERY_SECONDS, every_seconds
@@ -25,17 +27,14 @@ MAX_DRIFT_MICROS = 2_000_000
 SWEEP_LATE = 3
 """A sweep that missed this many of its turns is late."""
 _SLOW_FSYNC_MS = 100.0
+_UNWRITABLE = "Mount it so that it can be written, give it to the user of the processes, and type `check` as that user"
 
 
 def ask_database(config: Config) -> Iterator[Finding]:
     """Opens it as the processes do; makes no file, for the one who types this may not be the one who runs them."""
     yield from _ask_place(config)
-    path = config.database.sqlite_path
-    if path is not None and not path.exists():
-        advice = (
-            "Type: takedown-receiver db upgrade, which makes it; one that was lost comes back from the backup instead"
-        )
-        yield replace(fail("D01", "database", f"{path} is not there yet"), advice=advice)
+    if config.database.is_to_be_made:
+        yield replace(fail("D01", "database", f"{config.database.sqlite_path} is not there yet"), advice=MAKE_IT)
         return
     began = time.monotonic()
     try:
@@ -85,14 +84,15 @@ def _ask_open(store: SqlStore) -> Iterator[Finding]:
 def _ask_place(config: Config) -> Iterator[Finding]:
     path = config.database.sqlite_path
     folder = config.server.data_dir if path is None else path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         yield fail("D05", "server.data_dir", f"{folder} is not there; `takedown-receiver db upgrade` makes it")
         return
     free_bytes = shutil.disk_usage(folder).free
     try:
         fsync_ms = _synced_ms(folder)
     except OSError as error:
-        yield fail("D05", "server.data_dir", f"{folder} cannot be written ({error.strerror})", free_bytes=free_bytes)
+        found = fail("D05", "server.data_dir", f"{folder} cannot be written ({error.strerror})", free_bytes=free_bytes)
+        yield found if error.errno == errno.ENOSPC else replace(found, advice=_UNWRITABLE)
         return
     told = {"free_bytes": free_bytes, "fsync_ms": fsync_ms}
     if free_bytes < FULL_BYTES:
@@ -121,8 +121,7 @@ def _synced_ms(folder: Path) -> float:
 
 def ask_processes(config: Config) -> Iterator[Finding]:
     """What the database knows of those that run. Whether it opens was said already."""
-    path = config.database.sqlite_path
-    if path is not None and not path.exists():
+    if config.database.is_to_be_made:
         return
     try:
         store = build_store(config, make_folders=False)

@@ -16,9 +16,10 @@ Below a `warn` or `FAIL` stands what to do and the setting's place in [settings.
 same as a list of objects: `id`, `about`, `level`, `words`, `measured` (units stand in the names), `hint`, `see`.
 
 Exit code 0: no `FAIL`. 1: at least one. 3: at least one with C: the settings hold mistakes, or a file that they name is
-missing or open to others; what does not depend on them was asked all the same. Type it as the user that the processes
-run as. It writes and takes away one sample in the database's folder, the vault and each store; it asks issuers' servers
-for nothing but a handshake and the time, and shows no secret and no address of content.
+missing or open to others; what does not depend on them was asked all the same. That an issuer's server is down, or slow
+to answer, is a `warn` (B02): it is not yours to mend, and callbacks are tried again. Type it as the user that the
+processes run as. It writes and takes away one sample in the database's folder, the vault and each store; it asks
+issuers' servers for nothing but a handshake and the time, and shows no secret and no address of content.
 
 An id keeps its meaning for ever. Written by `python -m receiver.cli.checks.document` from the code; a test compares.
 """

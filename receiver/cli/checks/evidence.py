@@ -46,9 +46,12 @@ def ask_vault(config: Config) -> Iterator[Finding]:
         question = question_of(words)
         found = (warn if question in _RISKS and "same folder" not in words else fail)(question, "vault", words)
         yield replace(found, setting="vault.second_headers_path") if "second header" in words else found
-    if any(question_of(words) in ("V01", "V02") for words in problems):
+    told = {question_of(words) for words in problems}
+    if told & {"V01", "V02"}:
         return
-    yield from _ask_sample(config, vault)
+    yield from _ask_sample(vault)
+    if "V03" not in told:
+        yield ok("V03", "vault", "it has space", free_bytes=shutil.disk_usage(config.vault.path).free)
 
 
 def question_of(words: str) -> str:
@@ -57,7 +60,7 @@ def question_of(words: str) -> str:
     return starts or next((question for end, question in _ENDS if end in words), "V02")
 
 
-def _ask_sample(config: Config, vault: DirectoryVault) -> Iterator[Finding]:
+def _ask_sample(vault: DirectoryVault) -> Iterator[Finding]:
     """Seals noise, has it read back, decrypted and compared as real evidence is, and takes it away."""
     began = time.monotonic()
     try:
@@ -66,9 +69,7 @@ def _ask_sample(config: Config, vault: DirectoryVault) -> Iterator[Finding]:
     except (ReceiverError, OSError) as error:
         yield fail("V07", "vault", str(error) if isinstance(error, ReceiverError) else f"{error.strerror}")
         return
-    free_bytes = shutil.disk_usage(config.vault.path).free
     yield ok("V07", "vault", "can seal, and read back", sample_bytes=SAMPLE_BYTES, seal_ms=seal_ms)
-    yield ok("V03", "vault", "it has space", free_bytes=free_bytes)
 
 
 def ask_ledger(config: Config) -> Iterator[Finding]:

@@ -87,6 +87,12 @@ _RULES: Mapping[str, Known] = {
     "R06": _known("A route names each store, gate and cache", "routes.storage", "Name it in a route, or take it out"),
     "R07": _known("Weighty acts take two people", "policy.two_people", "Set policy.two_people to true"),
     "R08": _known("A withdrawal takes two people", "policy.on_withdrawal", 'Set policy.on_withdrawal to "two_people"'),
+    "R09": _known(
+        "Each issuer has a key that is confirmed and not revoked",
+        "issuers.keys_url",
+        "Type: takedown-receiver issuer list; have its fingerprint read to you by telephone, then two people type"
+        " `takedown-receiver issuer approve-key`, or `issuer enrol` for a key file",
+    ),
 }
 _DATABASE: Mapping[str, Known] = {
     "D01": _known(
@@ -122,7 +128,8 @@ _PROCESSES: Mapping[str, Known] = {
     "W01": _known(
         "Processes run, with these settings",
         "worker.node",
-        "Send the ones with other settings SIGHUP or restart them; `takedown-receiver serve` starts all",
+        "Send the ones with other settings SIGHUP, or restart them where their log says reload.restart_needed;"
+        " `takedown-receiver serve` starts all",
     ),
     "W02": _known(
         "Every sweep succeeded not long ago",
@@ -157,6 +164,11 @@ _ADAPTERS: Mapping[str, Known] = {
         "The agent answers on its socket",
         "agent.settings_file",
         "Start it with `takedown-receiver agent`; its settings name who may connect (allow_uids, socket_group)",
+    ),
+    "G04": _known(
+        "nginx runs, and reads and asks what its gate writes",
+        "gates",
+        "Start nginx; adapters/nginx/README.md shows the lines that each server needs",
     ),
 }
 _EVIDENCE: Mapping[str, Known] = {
@@ -217,7 +229,8 @@ _OUTSIDE: Mapping[str, Known] = {
     "T03": _known(
         "Issuers' servers have the same time as we",
         "issuers.callback_url",
-        "Where several issuers differ from us, our clock is wrong: signatures carry times, and evidence does",
+        "See that a time service keeps ours (T01); where several issuers differ from us, it is ours that is wrong, and"
+        " signatures and evidence carry its times",
     ),
     "B01": _known(
         "The address resolves to one that may be connected to",
@@ -227,7 +240,8 @@ _OUTSIDE: Mapping[str, Known] = {
     "B02": _known(
         "The other side answers, with a certificate that we trust",
         "issuers.callback_url",
-        "See the firewall on the way out; a private authority is named by callback_ca_file",
+        "A private authority is named by callback_ca_file; where no issuer's server answers, see the firewall on the"
+        " way out",
     ),
     "B03": _known(
         "Its certificate is good for two more weeks",

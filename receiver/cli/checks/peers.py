@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,6 +21,13 @@ MAX_DRIFT_SECONDS = 60.0
 """A Date header has whole seconds, and may be made a moment before it is sent."""
 CLOCK_SECONDS = 5
 _NAMES = frozenset({SendFailure.DNS, SendFailure.REFUSED_ADDRESS})
+_DOWN = frozenset({SendFailure.CONNECT, SendFailure.TIMEOUT})
+"""What passes by itself once the issuer's server is up again."""
+_IF_IT_LASTS = "If it lasts, ask the issuer; where no issuer's server answers, see the firewall on the way out"
+DOWN: Mapping[str, str] = {
+    "callback_url": f"Callbacks are tried again for callbacks.give_up_after_hours. {_IF_IT_LASTS}",
+    "keys_url": f"The keys that were fetched last stay in force, and it is asked again each hour. {_IF_IT_LASTS}",
+}
 
 
 def ask_peers(config: Config) -> Iterator[Finding]:
@@ -48,11 +55,18 @@ def _ask_peer(issuer: Issuer, setting: str, url: str) -> Iterator[Finding]:
     try:
         peer = peek(url, allow_private=callback and issuer.allow_private_callback, ca_file=ca_file)
     except (SendError, OSError) as error:
-        question = "B01" if isinstance(error, SendError) and error.kind in _NAMES else "B02"
-        words = str(error) if isinstance(error, SendError) else "the file of its authority cannot be used"
-        yield replace(fail(question, about, words), setting=documented)
+        yield replace(_refused(about, setting, error), setting=documented)
         return
     yield from (replace(finding, setting=documented) for finding in _told(about, peer))
+
+
+def _refused(about: str, setting: str, error: SendError | OSError) -> Finding:
+    """That an issuer's server is down is no mistake of this machine: only what a person here must mend fails."""
+    if not isinstance(error, SendError):
+        return fail("B02", about, "the file of its authority cannot be used")
+    if error.kind in _DOWN:
+        return replace(warn("B02", about, str(error)), advice=DOWN[setting])
+    return fail("B01" if error.kind in _NAMES else "B02", about, str(error))
 
 
 def _told(about: str, peer: Peer) -> Iterator[Finding]:
@@ -65,9 +79,10 @@ def _told(about: str, peer: Peer) -> Iterator[Finding]:
     if peer.certificate_ends_at is not None:
         yield until(about, "B03", peer.certificate_ends_at, now)
     if peer.said_at is not None:
-        off_seconds = abs((peer.said_at - now).total_seconds())
-        words = "its clock and ours differ" if off_seconds > MAX_DRIFT_SECONDS else "its clock is ours"
-        yield (warn if off_seconds > MAX_DRIFT_SECONDS else ok)("T03", about, words, drift_seconds=off_seconds)
+        ahead_seconds = (peer.said_at - now).total_seconds()
+        far = abs(ahead_seconds) > MAX_DRIFT_SECONDS
+        words = f"its clock is {'ahead of' if ahead_seconds > 0 else 'behind'} ours" if far else "its clock is ours"
+        yield (warn if far else ok)("T03", about, words, drift_seconds=abs(ahead_seconds))
 
 
 def until(about: str, question: str, ends_at: dt.datetime, now: dt.datetime) -> Finding:

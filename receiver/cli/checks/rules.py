@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from receiver.cli.base import CommandError
 from receiver.cli.findings import Finding, Level, counted, fail, ok, warn
-from receiver.config import Config
+from receiver.cli.issuer_keys import known_keys
+from receiver.config import Config, Issuer
 from receiver.config.checks import GROUPS
 from receiver.domain.clock import SystemClock
 from receiver.domain.errors import ReceiverError
+from receiver.domain.ports import KeyOverlay
 from receiver.resolution.protection import Protected
 from receiver.resolution.routes import Route, RoutesRefusedError, RouteTable
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
-from receiver.verification.keys import KeyRecord, KeyRing, KeyStatus
+from receiver.verification.keys import KeyRecord, KeyRing, KeyStatus, merge_overlay
+from receiver.wiring import build_store
 from receiver.wiring.directories import read_directory
 
 MONTH = dt.timedelta(days=30)
@@ -68,8 +73,11 @@ def ask_issuers(config: Config) -> Iterator[Finding]:
             path = issuer.keys_file
             records = load_jwks(issuer.id, path.read_bytes()) if path else read_directory(config, issuer.id)
         except (OSError, KeyRefusedError) as error:
-            why = str(error) if isinstance(error, KeyRefusedError) else f"cannot be read ({error.strerror})"
-            yield fail("R03", about, f"the keys file: {why}")
+            if isinstance(error, KeyRefusedError):
+                yield fail("R03", about, f"the keys file: {error}")
+            else:
+                words = f"the keys file cannot be read ({error.strerror})"
+                yield replace(fail("R03", about, words), advice="See what C30 or C32 says of the file")
             bad += 1
             continue
         all_records += records
@@ -82,6 +90,39 @@ def ask_issuers(config: Config) -> Iterator[Finding]:
     if config.issuers and not bad:
         words = f"{counted(len(config.issuers), 'issuers')} with {counted(len(all_records), 'keys')} in files"
         yield ok("R03", "issuers", words)
+
+
+def ask_register(config: Config) -> Iterator[Finding]:
+    """What people and the database say of the keys. What cannot be read was said already."""
+    if config.database.is_to_be_made:
+        return
+    try:
+        store = build_store(config, make_folders=False)
+    except (ReceiverError, OSError):
+        return
+    try:
+        overlay = store.key_overlay()
+    except ReceiverError:
+        return
+    finally:
+        store.close()
+    for issuer in config.issuers:
+        yield from _believed(config, issuer, overlay)
+
+
+def _believed(config: Config, issuer: Issuer, overlay: Sequence[KeyOverlay]) -> Iterator[Finding]:
+    try:
+        records = merge_overlay(known_keys(config, issuer), overlay).records
+    except CommandError:
+        return
+    counts = Counter(record.status for record in records)
+    if counts[KeyStatus.ACTIVE]:
+        yield ok("R09", f"issuers.{issuer.id}", "a key of its own is believed", keys=counts[KeyStatus.ACTIVE])
+    elif counts[KeyStatus.PENDING]:
+        words = "its keys wait for people: all its notices are refused until then"
+        yield warn("R09", f"issuers.{issuer.id}", words, waiting_keys=counts[KeyStatus.PENDING])
+    elif records:
+        yield warn("R09", f"issuers.{issuer.id}", "none of its keys is believed any more: all its notices are refused")
 
 
 def _in_time(about: str, records: Sequence[KeyRecord], *, from_url: bool) -> Finding:
