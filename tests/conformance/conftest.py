@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.s3 import wire
-from tests.conformance.s3_neighbours import S3Setting, Start
+from tests.conformance.s3_neighbours import S3Setting, Start, hostile_bucket
 from tests.conformance.s3_site import S3Environment, Site, kept_clients
 from tests.doubles.faulty_proxy import running_proxy
 from tests.doubles.seaweed import CUSTOMER, HOST, OWNER, running_seaweed
@@ -25,6 +25,13 @@ def s3_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         patch.setattr(wire, "_client", kept_clients())
         yield Site.prepare(server, proxy, base / "keys")
+
+
+@pytest.fixture
+def hostile(s3_site: Site) -> Iterator[Start]:
+    """The same for customers with tricks: the neighbours are compared before and after."""
+    with hostile_bucket(s3_site) as begin:
+        yield begin
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -19,7 +18,6 @@ from tests.conformance.s3_neighbours import (
     assert_still_down,
     code,
     first_id,
-    hostile_bucket,
     where,
 )
 from tests.conformance.s3_site import Site
@@ -27,18 +25,12 @@ from tests.conformance.s3_site import Site
 LADDERS = [("policy",), ("tag",), ("move",)]
 
 
-@pytest.fixture
-def start(s3_site: Site) -> Iterator[Start]:
-    with hostile_bucket(s3_site) as begin:
-        yield begin
-
-
 # --- copying it away
 
 
 @pytest.mark.parametrize("ladder", [("policy",), ("move",)])
-def test_copy_after_the_block_is_refused(start: Start, ladder: tuple[str, ...]) -> None:
-    setting = start(ladder=ladder)
+def test_copy_after_the_block_is_refused(hostile: Start, ladder: tuple[str, ...]) -> None:
+    setting = hostile(ladder=ladder)
     version, customer = first_id(setting), setting.environment.site.customer
     receipt = setting.block()
     copy = {**where(setting), "Key": f"{setting.environment.scope.decode()}/copy.jpg"}
@@ -47,22 +39,22 @@ def test_copy_after_the_block_is_refused(start: Start, ladder: tuple[str, ...]) 
     assert_still_down(setting, receipt)
 
 
-def test_tag_that_copies_pass_is_not_used(start: Start) -> None:
+def test_tag_that_copies_pass_is_not_used(hostile: Start) -> None:
     """On this server a tag denies reading and not copying: the probe finds that, and by itself never blocks so."""
-    setting = start(ladder=("tag",))
+    setting = hostile(ladder=("tag",))
     receipt = setting.block()
     copy = {**where(setting), "Key": f"{setting.environment.scope.decode()}/copy.jpg"}
     assert code(lambda: setting.environment.site.customer.copy_object(CopySource=where(setting), **copy)) == 200
     assert_still_down(setting, receipt)
-    free = start()
+    free = hostile()
     assert "tag" not in free.adapter.ladder
     assert any("copy a tagged object" in note for note in free.adapter.probe().notes)
 
 
 @pytest.mark.parametrize("ladder", [("policy",), ("move",)])
-def test_part_copy_from_the_version_is_refused(start: Start, ladder: tuple[str, ...]) -> None:
+def test_part_copy_from_the_version_is_refused(hostile: Start, ladder: tuple[str, ...]) -> None:
     """An upload in parts, begun before, that takes its part from the blocked version."""
-    setting = start(ladder=ladder)
+    setting = hostile(ladder=ladder)
     version, customer = first_id(setting), setting.environment.site.customer
     copy = {**where(setting), "Key": f"{setting.environment.scope.decode()}/copy.jpg"}
     upload = customer.create_multipart_upload(**copy)["UploadId"]
@@ -74,9 +66,9 @@ def test_part_copy_from_the_version_is_refused(start: Start, ladder: tuple[str, 
     assert_still_down(setting, receipt)
 
 
-def test_copy_made_before_is_another_object(start: Start) -> None:
+def test_copy_made_before_is_another_object(hostile: Start) -> None:
     """Not found by this adapter: it is a resource of its own, for a notice of its own. The README says so."""
-    setting = start()
+    setting = hostile()
     copy = {**where(setting), "Key": f"{setting.environment.scope.decode()}/copy.jpg"}
     setting.environment.site.customer.copy_object(CopySource=where(setting), **copy)
     receipt = setting.block()
@@ -92,8 +84,8 @@ def test_copy_made_before_is_another_object(start: Start) -> None:
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
-def test_marker_put_on_top_hides_nothing(start: Start, ladder: tuple[str, ...]) -> None:
-    setting = start(ladder=ladder)
+def test_marker_put_on_top_hides_nothing(hostile: Start, ladder: tuple[str, ...]) -> None:
+    setting = hostile(ladder=ladder)
     receipt = setting.block()
     with suppress(ClientError):
         setting.environment.site.customer.delete_object(**where(setting))
@@ -102,9 +94,9 @@ def test_marker_put_on_top_hides_nothing(start: Start, ladder: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
-def test_version_deleted_by_id_is_told(start: Start, ladder: tuple[str, ...]) -> None:
+def test_version_deleted_by_id_is_told(hostile: Start, ladder: tuple[str, ...]) -> None:
     """By policy and by move the customer cannot; by tag the bytes may go, and that is never taken for blocked."""
-    setting = start(ladder=ladder)
+    setting = hostile(ladder=ladder)
     version = first_id(setting)
     receipt = setting.block()
     deleted = code(lambda: setting.environment.site.customer.delete_object(VersionId=version, **where(setting)))
@@ -117,18 +109,16 @@ def test_version_deleted_by_id_is_told(start: Start, ladder: tuple[str, ...]) ->
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
-def test_suspended_versioning_changes_nothing(start: Start, s3_site: Site, ladder: tuple[str, ...]) -> None:
+def test_suspended_versioning_changes_nothing(hostile: Start, s3_site: Site, ladder: tuple[str, ...]) -> None:
     """The bucket's owner suspends versioning after the block and uploads a null version over it."""
     bucket = "site-owned"
     with suppress(ClientError):
         s3_site.host.create_bucket(Bucket=bucket)
     versioning = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
     s3_site.host.put_bucket_versioning(**versioning)
-    setting = start(bucket, ladder=ladder)
+    setting = hostile(bucket, ladder=ladder)
     receipt = setting.block()
-    setting.environment.site.owner.put_bucket_versioning(
-        Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
-    )
+    setting.environment.site.owner.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     status = code(lambda: setting.environment.site.customer.put_object(Body=b"over it", **where(setting)))
     state = setting.adapter.origin_state(setting.ref, receipt).origin
     setting.environment.site.host.put_bucket_versioning(**versioning)
@@ -148,9 +138,9 @@ def allow_all(bucket: str, name: str) -> str:
 
 @pytest.mark.parametrize("name", ["Theirs", "the same name"])
 @pytest.mark.parametrize("ladder", [("policy", "move"), ("tag", "move")])
-def test_replaced_policy_leaks_then_moves(start: Start, ladder: tuple[str, ...], name: str) -> None:
+def test_replaced_policy_leaks_then_moves(hostile: Start, ladder: tuple[str, ...], name: str) -> None:
     """The owner puts a policy of their own, even with a statement under the name of ours: seen, and then moved."""
-    setting = start(ladder=ladder)
+    setting = hostile(ladder=ladder)
     receipt = setting.block()
     owner, bucket = setting.environment.site.owner, setting.environment.bucket
     ours = sid(receipt.op_id) if ladder[0] == "policy" else "TakedownReceiverTag"
@@ -165,8 +155,8 @@ def test_replaced_policy_leaks_then_moves(start: Start, ladder: tuple[str, ...],
     assert_still_down(setting, receipt)
 
 
-def test_replaced_tags_leak(start: Start) -> None:
-    setting = start(ladder=("tag",))
+def test_replaced_tags_leak(hostile: Start) -> None:
+    setting = hostile(ladder=("tag",))
     receipt = setting.block()
     tags = {"TagSet": [{"Key": "kind", "Value": "mine again"}]}
     status = code(lambda: setting.environment.site.customer.put_object_tagging(Tagging=tags, **where(setting)))
@@ -176,8 +166,8 @@ def test_replaced_tags_leak(start: Start) -> None:
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
-def test_public_acl_opens_nothing(start: Start, ladder: tuple[str, ...]) -> None:
-    setting = start(ladder=ladder)
+def test_public_acl_opens_nothing(hostile: Start, ladder: tuple[str, ...]) -> None:
+    setting = hostile(ladder=ladder)
     version = first_id(setting)
     receipt = setting.block()
     for more in ({}, {"VersionId": version}):
@@ -188,9 +178,9 @@ def test_public_acl_opens_nothing(start: Start, ladder: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize("ladder", [("policy",), ("move",)])
-def test_lifecycle_rule_is_noted(start: Start, ladder: tuple[str, ...]) -> None:
+def test_lifecycle_rule_is_noted(hostile: Start, ladder: tuple[str, ...]) -> None:
     """A rule that would expire the object is told before the block; what was moved lies where it does not reach."""
-    setting = start("site-plain", ladder=ladder)
+    setting = hostile("site-plain", ladder=ladder)
     owner, bucket = setting.environment.site.owner, setting.environment.bucket
     rule = {
         "ID": "soon", "Status": "Enabled", "Filter": {"Prefix": where(setting)["Key"]}, "Expiration": {"Days": 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -20,19 +19,12 @@ from tests.conformance.s3_neighbours import (
     assert_still_down,
     code,
     first_id,
-    hostile_bucket,
     where,
 )
 from tests.conformance.s3_site import HELD, Site
 from tests.doubles.faulty_proxy import ignores_conditions
 
 LADDERS = [("policy",), ("tag",), ("move",)]
-
-
-@pytest.fixture
-def start(s3_site: Site) -> Iterator[Start]:
-    with hostile_bucket(s3_site) as begin:
-        yield begin
 
 
 # --- names
@@ -48,9 +40,9 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", list(ODD))
-def test_odd_key_is_itself_or_refused(start: Start, odd: str) -> None:
+def test_odd_key_is_itself_or_refused(hostile: Start, odd: str) -> None:
     """Stored under exactly that key it is blocked; where the server would take it for another, nothing is done."""
-    setting = start()
+    setting = hostile()
     ref = setting.environment.ref(ODD[odd])
     stored = code(lambda: setting.environment.site.customer.put_object(Body=b"odd", **setting.environment.where(ref)))
     page = setting.environment.site.host.list_object_versions(
@@ -83,8 +75,8 @@ def _forget(setting: S3Setting, keys: list[bytes]) -> None:
                 host.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
 
 
-def test_key_too_long_is_denied(start: Start) -> None:
-    setting = start()
+def test_key_too_long_is_denied(hostile: Start) -> None:
+    setting = hostile()
     longest = setting.ref.scope + b"/" + b"k" * (1024 - len(setting.ref.scope) - 1)
     assert setting.adapter.observe(Ref(locator=longest, scope=setting.ref.scope)).presence is Presence.ABSENT
     with pytest.raises(Denied):
@@ -94,9 +86,9 @@ def test_key_too_long_is_denied(start: Start) -> None:
 # --- locks and looks
 
 
-def test_customers_locks_do_not_outlast_us(start: Start) -> None:
+def test_customers_locks_do_not_outlast_us(hostile: Start) -> None:
     """The customer tries to lock the version so that it can never be removed, before and after the block."""
-    setting = start("site-lock")
+    setting = hostile("site-lock")
     customer, version = setting.environment.site.customer, first_id(setting)
     until = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     tried = (
@@ -114,9 +106,9 @@ def test_customers_locks_do_not_outlast_us(start: Start) -> None:
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
-def test_customers_listing_opens_nothing(start: Start, ladder: tuple[str, ...]) -> None:
+def test_customers_listing_opens_nothing(hostile: Start, ladder: tuple[str, ...]) -> None:
     """Listing with credentials of their own shows version ids at most; none of them gives the bytes."""
-    setting = start(ladder=ladder)
+    setting = hostile(ladder=ladder)
     setting.environment.customer_write(setting.ref, b"newer noise")
     setting.block()
     customer, bucket = setting.environment.site.customer, setting.environment.bucket
@@ -132,9 +124,9 @@ def test_customers_listing_opens_nothing(start: Start, ladder: tuple[str, ...]) 
 # --- races and servers that do not help
 
 
-def test_write_between_copy_and_delete_is_kept(start: Start) -> None:
+def test_write_between_copy_and_delete_is_kept(hostile: Start) -> None:
     """Without versions the move copies, compares and deletes; what is uploaded in between must not be deleted."""
-    setting = start("site-plain", ladder=("move",))
+    setting = hostile("site-plain", ladder=("move",))
     customer = setting.environment.site.customer
     wrote: list[Any] = []
 
@@ -151,10 +143,10 @@ def test_write_between_copy_and_delete_is_kept(start: Start) -> None:
     assert setting.environment.public_get(setting.ref) == (200, b"just in time")
 
 
-def test_ignored_conditions_change_no_neighbour(start: Start, s3_site: Site) -> None:
+def test_ignored_conditions_change_no_neighbour(hostile: Start, s3_site: Site) -> None:
     """The same server, made to ignore every condition: block, undo and a second round touch the one key alone."""
     with s3_site.proxy.fault(ignores_conditions):
-        setting = start("site-plain", ladder=("move",), endpoint_url=s3_site.proxy.url)
+        setting = hostile("site-plain", ladder=("move",), endpoint_url=s3_site.proxy.url)
         receipt = setting.block()
         assert_still_down(setting, receipt)
         setting.environment.customer_write(setting.ref, b"up again")

@@ -22,14 +22,6 @@ CALLS = {
 }
 
 
-AWAY = {
-    "store": ("_observe", "_block", "_freeze", "_open", "_origin_state", "_remove", "_unblock"),
-    "gate": ("_deny", "_allow"),
-    "cache": ("_purge",),
-}
-"""What does not answer while a part is away."""
-
-
 class Crash(BaseException):
     """The process is gone."""
 
@@ -70,25 +62,3 @@ class Tripwire:
             self.world.run()
         finally:
             self.armed = False
-
-
-@dataclass(kw_only=True)
-class Outage:
-    """Makes parts of a world's outside go away and come back."""
-
-    world: World
-    parts: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        for part, names in AWAY.items():
-            thing = getattr(self.world, part)
-            for name in names:
-                setattr(thing, name, self._reachable(part, getattr(thing, name)))
-
-    def _reachable(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def reachable(*args: Any, **kwargs: Any) -> Any:
-            if part in self.parts:
-                raise ConnectionError
-            return call(*args, **kwargs)
-
-        return reachable

@@ -8,20 +8,18 @@ from typing import Any
 
 from sqlalchemy import literal
 
-from adapters.memory.cache import MemoryCache
-from adapters.memory.gate import MemoryGate
-from adapters.memory.storage import MemoryStorage
 from receiver.domain.clock import to_micros
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.resolution.routes import Route
 from receiver.store import SqlStore, open_store
+from tests.doubles.failing import FailingCache, FailingGate, FailingStore, Failures
 from tests.doubles.world import HOST, World
 from tests.doubles.world_parts import Mailbox, MemoryVault, SteeredClock
 
 
 def make_world(folder: Path, db: SqlStore | None = None, **policy: Any) -> World:
     """IWF may order down csam at once, npi after review, and shadow notices; `acme` owns everything under its host."""
-    store = MemoryStorage()
+    failures = Failures()
     clock = SteeredClock()
     issuer = IssuerPolicy(
         id="iwf",
@@ -44,13 +42,14 @@ def make_world(folder: Path, db: SqlStore | None = None, **policy: Any) -> World
         db = open_store(f"sqlite:///{folder / 'world.db'}", data_key=b"k" * 32, data_dir=folder, create=True)
     backend: Any = db._db.backend
     backend.now = lambda: literal(to_micros(clock.now()))
-    cache = MemoryCache(origin=lambda url: world.origin(url))  # noqa: PLW0108 - the world is made below
+    cache = FailingCache(failures, lambda url: world.origin(url))  # noqa: PLW0108 - the world is made below
     world = World(
         db=db,
         clock=clock,
-        store=store,
-        gate=MemoryGate(),
+        store=FailingStore(failures),
+        gate=FailingGate(failures),
         cache=cache,
+        failures=failures,
         vault=MemoryVault(),
         mailbox=Mailbox(),
         policy=Policy(**{**base, **policy}),

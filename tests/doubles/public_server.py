@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 from receiver.keyfiles import init_folder
 from receiver.verification.jwk import public_members
 from tests.doubles.web_side import CATEGORIES, Sender
-from tests.support import free_port, wait_until
+from tests.support import end_process, free_port, wait_until
 
 _RUN = "import sys, pathlib; from receiver.processes.web import run_web; run_web(pathlib.Path(sys.argv[1]))"
 ROOT = Path(__file__).parents[2]
@@ -79,12 +78,7 @@ def public_server(folder: Path, *, origin: str | None = None) -> Iterator[Public
         wait_until(lambda: _ready(server), "the public side is ready", seconds=30)
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        assert end_process(process), "the public side did not end when asked"
 
 
 def _ready(server: PublicServer) -> bool:

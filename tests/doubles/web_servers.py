@@ -125,11 +125,20 @@ def _read_request(conn: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def mute() -> Iterator[str]:
-    """A port that takes connections in the kernel and never says a word."""
+    """A port that takes connections in the kernel and never says a word.
+
+    Whoever waits for more than a minute is cut off, which is another trouble than its own patience coming to an end.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(8)
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        cut = threading.Timer(60, listener.close)
+        cut.start()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            cut.cancel()
+            cut.join()
 
 
 def closed_port() -> int:

@@ -73,12 +73,15 @@ def build() -> Iterator[Build]:
     """Workers with lanes of few threads; what they hold open is closed in the end."""
     held: list[Any] = []
 
-    def one(store: SqlStore, *, slot: str = "a", boot: str = "1", drain_seconds: float = 5.0) -> Worker:
+    def one(
+        store: SqlStore, *, slot: str = "a", boot: str = "1", drain_seconds: float = 5.0, queue: Any = None
+    ) -> Worker:
+        """`queue` stands in the store's place where rows are claimed and signs of life given."""
         tools: Any = Toolbox()
         listener, committer = store.wake_listener(), Committer(store)
         held.extend((listener, committer))
         return Worker(
-            queue=store,
+            queue=queue or store,
             committer=committer,
             tools=tools,
             lanes=plan(exposure_threads=2, evidence_threads=1, deliver_threads=3),

@@ -33,6 +33,7 @@ from receiver.resolution.urls import canonical_url
 from receiver.steps.beside import Beside
 from receiver.steps.early import EarlyLooks
 from receiver.store import SqlStore
+from tests.doubles.failing import Failures
 from tests.doubles.world_parts import Inline, Mailbox, MemoryVault, SteeredClock, item_row, message_row
 
 HOST = "img.example.net"
@@ -65,6 +66,8 @@ class World:
     mailbox: Mailbox
     policy: Policy
     routes: list[Route]
+    failures: Failures = field(default_factory=Failures)
+    """What its store, gate and cache raise, where they are such as fail."""
     verify: Callable[[Any], str | None] = lambda message_row: None
     compare: Callable[[Any, Any], str | None] = lambda _view, _messages: None
     """Its notices are written without signed bytes; a world fed by the public side compares them."""

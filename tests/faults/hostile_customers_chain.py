@@ -12,6 +12,7 @@ from adapters.agent.client import AgentStorage
 from adapters.agent.server import serve
 from adapters.agent.settings import Adapters, AgentSettings
 from receiver.resolution.urls import canonical_url
+from tests.doubles.calling import call_people
 from tests.doubles.make_world import make_world
 from tests.doubles.world import HOST, World
 from tests.faults.hostile_customers import HostileSite
@@ -75,7 +76,7 @@ class Chain:
         return [status for _, status in self.world.told(notice)]
 
     def pages(self) -> set[str]:
-        return {page.kind for page in self.world.db.open_pages(50)}
+        return {page.kind for page in call_people(self.world)}
 
     def look_again(self, **delta: float) -> None:
         self.world.later(**(delta or {"minutes": 10}))

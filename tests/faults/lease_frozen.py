@@ -48,9 +48,10 @@ def freeze_at_every_act(site: Site, first: int, second: int, *, fenced: bool) ->
     # It comes back when the first is frozen, so that all is the first one's until then.
     site.freeze(second)
     notices = _hold_all(site, first)
-    seen = Frozen(held=site.held_by(first), notices=notices)
     site.freeze(first)
     frozen_at = time.monotonic()
+    wait_until(lambda: _has_answered(site), "the server ends what it was asked", seconds=SETTLE_SECONDS)
+    seen = Frozen(held=site.held_by(first), notices=notices)
     site.ask("let_go")
     site.thaw(second)
     _time_takeovers(site, seen, frozen_at)
@@ -59,6 +60,19 @@ def freeze_at_every_act(site: Site, first: int, second: int, *, fenced: bool) ->
     _wake(site, first, seen, fenced=fenced)
     seen.public = {name: site.public(name) for name in notices}
     return seen
+
+
+def _has_answered(site: Site) -> bool:
+    """Whether no statement of the frozen runs on: what still holds a lease then is what must be taken over.
+
+    Until it stands, the worker may take a row and end its step; such a row rests, and nobody has to claim it.
+    """
+    ((running,),) = site.rows(
+        """SELECT count(*) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+             AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock'"""
+    )
+    return bool(running == 0)
 
 
 def _more_wait(site: Site, met: int) -> bool:
@@ -84,14 +98,19 @@ def _hold_all(site: Site, first: int) -> dict[str, str]:
 
 
 def _time_takeovers(site: Site, seen: Frozen, since: float) -> None:
-    """From the freeze to the next claim of each row, as the database says."""
+    """From the freeze to the next claim of each row, as the database says.
+
+    A row that nobody holds under the same epoch was given back by its worker: that commit was on its way as it froze.
+    """
     epochs = {(track, subject): (track, subject, epoch) for track, subject, epoch in seen.held}
 
     def all_taken() -> bool:
-        for track, subject, epoch in site.rows("SELECT track, subject, epoch FROM work"):
+        for track, subject, epoch, owner in site.rows("SELECT track, subject, epoch, owner FROM work"):
             held = epochs.get((track, subject))
             if held is not None and epoch > held[2]:
                 seen.takeovers.setdefault(held, time.monotonic() - since)
+            elif held in seen.held and owner is None:
+                seen.held.remove(held)
         return len(seen.takeovers) == len(seen.held)
 
     deadline = time.monotonic() + SETTLE_SECONDS

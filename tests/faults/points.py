@@ -75,6 +75,7 @@ LEFT_OUT = {
     "commit steps.exposure._watch→watch": "a guard: for a worker whose clock runs behind the database's",
     "commit cli.opened.write": "a person at a terminal sees that the command died, and types it again",
     "commit wiring.worker.page": "an alarm about the ledger, raised again by the next round",
+    "commit wiring.worker.change": "what became of a page, written again by the next round",
 }
 """Points that no story need reach, and why. One that is reached all the same is listed here in error."""
 

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -26,7 +25,7 @@ from receiver.services.persons import ORDER
 from receiver.wiring import build_admin
 from tests.doubles.public_server import ROOT, PublicServer
 from tests.faults.scale import SEED
-from tests.support import free_port, wait_until
+from tests.support import end_process, free_port, wait_until
 
 load_all_checks()
 BY_OURSELVES = {"ignored_auth"}
@@ -189,12 +188,7 @@ def staff_server(folder: Path) -> Iterator[StaffServer]:
         wait_until(lambda: _answers(process, made), "the staff side is ready", seconds=90)
         yield made
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process)
 
 
 def _answers(process: subprocess.Popen[bytes], server: StaffServer) -> bool:

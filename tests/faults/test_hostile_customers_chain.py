@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +14,10 @@ import pytest
 
 from adapters.filesystem import syscalls
 from receiver.domain.outcome import Outcome, Wake
+from receiver.domain.seals import SealResult
 from receiver.domain.status import Track
+from tests.doubles.kernel_calls import KernelCalls
+from tests.doubles.world_parts import MemoryVault
 from tests.faults.hostile_customers import BODY, HostileSite, hostile_site
 from tests.faults.hostile_customers_chain import Chain
 from tests.faults.scale import TORTURE
@@ -128,7 +132,7 @@ def test_link_put_at_blocked_name_is_told(chain: Chain) -> None:
     chain.look_again()
     assert "reappeared" in chain.told(notice)
     assert chain.world.statuses(notice) != ["disabled"]
-    assert chain.pages() & {"exposure.stuck", "exposure.waiting"}
+    assert chain.pages() & {"exposure.stuck", "exposure.waiting", "place.failing"}
 
 
 def test_swap_at_every_block_is_retried(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +147,7 @@ def test_swap_at_every_block_is_retried(chain: Chain, monkeypatch: pytest.Monkey
     assert chain.world.public_get(url) is None
 
 
-def _before_each_block(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Any], times: int
-) -> None:
+def _before_each_block(chain: Chain, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Any], times: int) -> None:
     real = chain.world.store.block
     done: list[int] = []
 
@@ -174,37 +176,46 @@ def test_growing_file_is_sealed_once_frozen(agent_chain: Chain) -> None:
     assert BODY + b" and more" * 3 in sealed(agent_chain)
 
 
+class TornVault(MemoryVault):
+    """Somebody writes to the file before every piece that is read of it."""
+
+    def __init__(self, late: io.FileIO) -> None:
+        super().__init__()
+        self._late, self._writes = late, 0
+        self.is_torn = True
+
+    def seal(self, seal_id: str, read: Callable[[int], bytes], *, digests: tuple[str, ...] = ()) -> SealResult:
+        def torn(size: int) -> bytes:
+            self._late.write(b"%06d" % self._writes)
+            self._writes += 1
+            return read(size)
+
+        del digests
+        return super().seal(seal_id, torn if self.is_torn else read)
+
+
 def test_rewritten_while_sealed_pages_unstable(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing can be frozen and a descriptor was open before: no torn seal is ever made, and a person is told."""
 
     def refuse(fd: int, flags: int) -> None:
         raise OSError(errno.EOPNOTSUPP, "not here")
 
-    monkeypatch.setattr(syscalls, "set_flags", refuse)
+    KernelCalls(monkeypatch).replace(set_flags=refuse)
     chain.site.again()
     chain.world.store = chain.site.adapter
     chain.world.rebuild()
     chain.site.mine(body=bytes(200_000))
     with chain.site.path("a.jpg").open("r+b", buffering=0) as late:
         _, notice = chain.notified()
-        real = chain.world.vault.seal
-        writes: list[int | None] = []
-
-        def seal(seal_id: str, read: Callable[[int], bytes], **more: Any) -> Any:
-            def torn(size: int) -> bytes:
-                writes.append(late.write(b"%06d" % len(writes)))
-                return read(size)
-
-            return real(seal_id, torn, **more)
-
-        monkeypatch.setattr(chain.world.vault, "seal", seal)
+        chain.world.vault = vault = TornVault(late)
+        chain.world.rebuild()
         for _ in range(8):
             chain.world.run()
             chain.world.later(minutes=15)
         assert "evidence.unstable" in chain.pages()
         assert chain.world.statuses(notice) == ["disabled"]
         assert not [body for body in sealed(chain) if len(body) == 200_000]
-        monkeypatch.setattr(chain.world.vault, "seal", real)
+        vault.is_torn = False
         chain.look_again(minutes=30)
     held = (chain.site.held / _op(chain) / "0").read_bytes()
     assert held in sealed(chain)

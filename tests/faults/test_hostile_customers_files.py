@@ -14,6 +14,8 @@ import pytest
 
 from adapters.contract import Changed, Denied, NotFound, Origin, Presence
 from adapters.filesystem import walk
+from tests.doubles.disk_calls import disk_calls
+from tests.doubles.numbers import set_numbers
 from tests.faults.hostile_customers import BODY, HostileSite, facts_of, hostile_site, whole
 from tests.faults.scale import TORTURE
 
@@ -96,17 +98,16 @@ def test_deleting_helps_nobody(site: HostileSite, moment: str) -> None:
 # --- much of it
 
 
-def test_full_folder_is_not_walked(site: HostileSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_folder_is_not_walked(site: HostileSite) -> None:
     """A file of one name is blocked and given back without a look at what else lies in its folder."""
     ref = site.mine("big/a.jpg")
     for number in range(ENTRIES):
         os.close(os.open(site.path(f"big/{number}"), os.O_CREAT | os.O_WRONLY))
 
-    def walked(*args: object) -> None:
+    def walked(*_: object) -> None:
         raise AssertionError("the folder was walked")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", walked)
+    with disk_calls(walked, "scandir"):
         seen = site.adapter.observe(ref)
         receipt = site.adapter.block(ref, seen, "op-1")
         assert site.adapter.origin_state(ref, receipt).origin is Origin.BLOCKED
@@ -120,7 +121,7 @@ def test_search_ends_at_its_limits(site: HostileSite, monkeypatch: pytest.Monkey
         site.path("f" * 200 + str(number)).mkdir()
     for limit, value in (("WALK_WAITING_BYTES", 2_000), ("WALK_ENTRIES", 10), ("WALK_SECONDS", 0.0)):
         with monkeypatch.context() as patch:
-            patch.setattr(walk, limit, value)
+            set_numbers(patch, walk, **{limit: value})
             search = walk.OtherNames(entries=walk.WALK_ENTRIES, seconds=walk.WALK_SECONDS)
             root_fd = os.open(site.root, os.O_RDONLY)
             search.find(root_fd, site.ref("a.jpg"), site.path("a.jpg").stat(), 2)

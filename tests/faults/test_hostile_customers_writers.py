@@ -21,6 +21,7 @@ import pytest
 
 from adapters.contract import Changed, Origin, Presence
 from adapters.filesystem import syscalls
+from tests.doubles.kernel_calls import KernelCalls
 from tests.faults.hostile_customers import BODY, HostileSite, hostile_site, tries
 from tests.faults.scale import TORTURE
 from tests.support import wait_until
@@ -236,7 +237,7 @@ def test_flags_that_fail_promise_nothing(site: HostileSite, monkeypatch: pytest.
     def refuse(fd: int, flags: int) -> None:
         raise OSError(errno.EOPNOTSUPP, "not here")
 
-    monkeypatch.setattr(syscalls, "set_flags", refuse)
+    KernelCalls(monkeypatch).replace(set_flags=refuse)
     site.again()
     ref = site.mine()
     with site.path("a.jpg").open("r+b", buffering=0) as file:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.contract import GateReceipt, GateStatus, Origin, OriginState, PurgeStatus, PurgeTicket, RemoveReceipt
-from adapters.memory import MemoryStorage
+from adapters.contract import (
+    BlockReceipt,
+    CacheKey,
+    Observation,
+    Origin,
+    OriginState,
+    PurgeStatus,
+    PurgeTicket,
+    Ref,
+    RemoveReceipt,
+    SealProof,
+)
+from adapters.memory.cache import Fetch, MemoryCache
+from adapters.memory.storage import MemoryStorage
 from tests.conformance.memory_lies import LIES, LyingMemoryStore
 from tests.doubles.databases import Database, sqlite_database, sqlite_template  # noqa: F401 - fixtures
+from tests.doubles.failing import SayingGate
 from tests.doubles.make_world import make_world
 from tests.doubles.world import HOST, World
 
@@ -22,6 +34,48 @@ URL_ALONE = "https://gate.example.net/gallery.php?id=7"
 HIDING = {"looks find nothing"}
 """The store says that nothing is there, so nothing is blocked; the gate alone keeps it down, and that is true too."""
 STORE_LIES = [name for name in LIES if name != "slow"]
+
+
+class SayingStore(MemoryStorage):
+    """Says that it did what it did not do: every call named in `only_said`."""
+
+    def __init__(self, *only_said: str) -> None:
+        super().__init__()
+        self.only_said = set(only_said)
+
+    def _block(self, ref: Ref, observation: Observation, op_id: str) -> BlockReceipt:
+        names = dict(self.store.names)
+        receipt = super()._block(ref, observation, op_id)
+        if "block" in self.only_said:
+            self.store.names.update(names)
+        return receipt
+
+    def _origin_state(self, ref: Ref, receipt: BlockReceipt) -> OriginState:
+        if "block" in self.only_said:
+            return OriginState(origin=Origin.BLOCKED)
+        return super()._origin_state(ref, receipt)
+
+    def _remove(self, ref: Ref, proof: SealProof, receipt: BlockReceipt, op_id: str) -> RemoveReceipt:
+        if "remove" in self.only_said:
+            return RemoveReceipt(outcome="removed")
+        return super()._remove(ref, proof, receipt, op_id)
+
+
+class SayingCache(MemoryCache):
+    """Says one thing of every purge, and keeps what it has, until it `is_honest`."""
+
+    def __init__(self, origin: Fetch, said: PurgeStatus) -> None:
+        super().__init__(origin)
+        self._said, self.is_honest = said, False
+
+    def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
+        if self.is_honest:
+            return super()._purge(keys, op_id)
+        return PurgeTicket(op_id=op_id, status=self._said)
+
+    def _status(self, ticket: PurgeTicket) -> PurgeStatus:
+        # A cache in memory knows no tickets of its own.
+        return PurgeStatus.UNKNOWN if self.is_honest else super()._status(ticket)
 
 
 @pytest.fixture
@@ -100,9 +154,12 @@ def retry_what_is_stuck(world: World, notice: str) -> None:
             world.decide("retry", case=case.case.id)
 
 
-def test_removal_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_only_said_is_not_told(world: World) -> None:
     """The adapter itself lies: its word alone is not passed on."""
-    monkeypatch.setattr(world.store, "_remove", lambda *_: RemoveReceipt(outcome="removed"))
+    store = SayingStore("remove")
+    world.store = store
+    world.rebuild()
+    world.put("/public/a.jpg", BODY)
     notice = world.notify(URL)
     world.run()
     for _ in range(4):
@@ -110,26 +167,17 @@ def test_removal_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyP
         world.run()
     assert world.statuses(notice) == ["disabled"]
     assert "still holds it" in (world.case_of(notice).evidence.last_error or "")
-    monkeypatch.undo()
+    store.only_said.clear()
     world.later(hours=10)
     world.run()
     assert world.statuses(notice) == ["removed"]
 
 
-def test_block_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_only_said_is_not_told(world: World) -> None:
     """Blocked, the store says, and serves it; no gate stands before it."""
-    block = world.store._block
-
-    def said(*args: Any) -> Any:
-        names = dict(world.memory.names)
-        receipt = block(*args)
-        for name, found in names.items():
-            world.memory.names[name] = found
-        return receipt
-
-    monkeypatch.setattr(world.store, "_block", said)
-    monkeypatch.setattr(world.store, "_origin_state", lambda *_: OriginState(origin=Origin.BLOCKED))
-    monkeypatch.setattr(world.gate, "_deny", lambda _targets, op_id: GateReceipt(op_id=op_id))
+    world.store, world.gate = SayingStore("block"), SayingGate()
+    world.rebuild()
+    world.put("/public/a.jpg", BODY)
     notice = world.notify(URL)
     for _ in range(15):
         world.run()
@@ -138,11 +186,10 @@ def test_block_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPat
     assert "disabled" not in {status for _, status in world.told(notice)}
 
 
-def test_gate_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gate_only_said_is_not_told(world: World) -> None:
     """A URL that is nothing but a URL: the gate says that it denies, and does not."""
-    monkeypatch.setattr(world.gate, "_deny", lambda _targets, op_id: GateReceipt(op_id=op_id))
-    monkeypatch.setattr(world.gate, "_state", lambda _receipt: GateStatus.DENYING)
-    monkeypatch.setattr(world, "origin", lambda _url: BODY)
+    world.gate, world.cache = SayingGate(), MemoryCache(lambda _url: BODY)
+    world.rebuild()
     notice = world.notify(URL_ALONE)
     for _ in range(5):
         world.run()
@@ -152,18 +199,16 @@ def test_gate_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("status", list(PurgeStatus))
-def test_purge_only_said_is_not_told(world: World, monkeypatch: pytest.MonkeyPatch, status: PurgeStatus) -> None:
+def test_purge_only_said_is_not_told(world: World, status: PurgeStatus) -> None:
     """It stays in the cache, and no gate stands before that."""
-    monkeypatch.setattr(world.gate, "refuses", lambda *_: False)
+    world.gate, world.cache = SayingGate(), (cache := SayingCache(world.origin, status))
+    world.rebuild()
     assert world.public_get(URL) == BODY
-    with monkeypatch.context() as lying:
-        lying.setattr(world.cache, "_purge", lambda _keys, op_id: PurgeTicket(op_id=op_id, status=status))
-        notice = world.notify(URL)
-        for _ in range(4):
-            world.run()
-            assert world.public_get(URL) == BODY
-            assert "disabled" not in {status for _, status in world.told(notice)}
-            world.later(minutes=12)
-    # A cache in memory knows no tickets of its own.
-    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.UNKNOWN)
+    notice = world.notify(URL)
+    for _ in range(4):
+        world.run()
+        assert world.public_get(URL) == BODY
+        assert "disabled" not in {status for _, status in world.told(notice)}
+        world.later(minutes=12)
+    cache.is_honest = True
     assert_all_ends_well(world, notice)

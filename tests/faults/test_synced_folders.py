@@ -7,9 +7,9 @@ away. Each sync of a folder in an undisturbed run is a point.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from adapters.contract import BlockReceipt, Ref
 from adapters.filesystem.adapter import FilesystemAdapter
 from receiver.ledger.copies import DirectoryCopy
 from receiver.vault.directory import DirectoryStore
+from tests.doubles.disk_calls import disk_calls, is_folder, path_of
 from tests.faults.strace_attach import clear
 from tests.support import need_root
 
@@ -31,36 +32,24 @@ class Dead(BaseException):
 class Watch:
     """Notes which folders are synced; dies at the one chosen, and then nothing can be tidied up any more."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path, dies_at: int | None) -> None:
+    def __init__(self, root: Path, dies_at: int | None) -> None:
         self.synced: list[str] = []
         self._root, self._dies_at, self._dead = root, dies_at, False
-        self._fsync = os.fsync
-        monkeypatch.setattr(os, "fsync", self._sync)
-        for name in ("unlink", "rmdir", "rename"):
-            monkeypatch.setattr(os, name, self._living(getattr(os, name)))
 
-    def _sync(self, file: int) -> None:
+    def __call__(self, name: str, call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         if self._dead:
             raise Dead
-        if stat.S_ISDIR(os.fstat(file).st_mode):
+        if name == "fsync" and is_folder(args[0]):
             if len(self.synced) == self._dies_at:
                 self._dead = True
                 raise Dead
-            self.synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{file}"), self._root))
-        self._fsync(file)
-
-    def _living(self, call: Callable[..., None]) -> Callable[..., None]:
-        def living(*args: object, **kwargs: object) -> None:
-            if self._dead:
-                raise Dead
-            call(*args, **kwargs)
-
-        return living
+            self.synced.append(os.path.relpath(path_of(args[0]), self._root))
+        call(*args, **kwargs)
 
 
 def synced(act: Act, root: Path, dies_at: int | None = None) -> list[str]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        watch = Watch(monkeypatch, root, dies_at)
+    watch = Watch(root, dies_at)
+    with disk_calls(watch, "fsync", "unlink", "rmdir", "rename"):
         if dies_at is None:
             act(root)
         else:

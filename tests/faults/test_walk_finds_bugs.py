@@ -49,38 +49,40 @@ def outlast_the_deadline(walk: Walk) -> None:
     walk.recover()
 
 
-def forget_holds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(want_module, "has_hold", lambda _view, _now: False)
+standing = want_module.standing
 
 
-def forget_another_issuer(patch: pytest.MonkeyPatch) -> None:
-    standing = want_module.standing
-
-    def fewer(view: CaseView) -> tuple[ClaimRow, ...]:
-        return tuple(claim for claim in standing(view) if claim.notice.issuer != "ncmec")
-
-    patch.setattr(want_module, "standing", fewer)
+def forget_holds(_view: CaseView, _now: int) -> bool:
+    return False
 
 
-def forget_deadlines(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(heeding, "standing", lambda _view: ())
+def forget_another_issuer(view: CaseView) -> tuple[ClaimRow, ...]:
+    return tuple(claim for claim in standing(view) if claim.notice.issuer != "ncmec")
+
+
+def forget_deadlines(_view: CaseView) -> tuple[ClaimRow, ...]:
+    return ()
 
 
 BUGS = [
-    (forget_holds, withdraw_what_is_held),
-    (forget_another_issuer, withdraw_beside_another),
-    (forget_deadlines, outlast_the_deadline),
+    (want_module, "has_hold", forget_holds, withdraw_what_is_held),
+    (want_module, "standing", forget_another_issuer, withdraw_beside_another),
+    (heeding, "standing", forget_deadlines, outlast_the_deadline),
 ]
+"""In the place of which function; and the steps that must find it."""
+IDS = [f"{bug.__name__}-{steps.__name__}" for _, _, bug, steps in BUGS]
 
 
-@pytest.mark.parametrize(("plant", "steps"), BUGS)
-def test_planted_bug_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch, plant: Any, steps: Any) -> None:
-    plant(monkeypatch)
+@pytest.mark.parametrize(("module", "name", "bug", "steps"), BUGS, ids=IDS)
+def test_planted_bug_is_found(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, bug: Any, steps: Any
+) -> None:
+    monkeypatch.setattr(module, name, bug)
     with pytest.raises(AssertionError):
         steps(walk)
 
 
-@pytest.mark.parametrize("steps", [steps for _, steps in BUGS])
+@pytest.mark.parametrize("steps", [steps for *_, steps in BUGS])
 def test_same_steps_pass_without_the_bug(walk: Walk, steps: Any) -> None:
     steps(walk)
     walk.calm()

@@ -25,6 +25,13 @@ from tests.doubles.databases import Database
 from tests.doubles.store_rows import case_outcome, notice_outcome
 
 
+class FewOptions(Options):
+    """Never more than a thousand of anything."""
+
+    def count(self, quick: int, full: int) -> int:
+        return min(super().count(quick, full), 1_000)
+
+
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     return Options(quick=True, folder=tmp_path, cache=tmp_path)
@@ -53,9 +60,8 @@ def test_sealing_is_measured_whole(options: Options) -> None:
     assert memory.reached
 
 
-def test_ledger_is_measured_whole(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options.__class__, "count", lambda _self, quick, _full: min(quick, 1_000))
-    measured = ledger_size.measure(options)
+def test_ledger_is_measured_whole(tmp_path: Path) -> None:
+    measured = ledger_size.measure(FewOptions(quick=True, folder=tmp_path, cache=tmp_path))
     assert_whole(measured, "P8")
     assert {figure.unit for figure in measured.figures} == {"%", "s", "ms"}
 

@@ -3,17 +3,66 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from adapters.contract import AdapterError, GateReceipt, PurgeStatus, PurgeTicket, Retryable, Unsupported
+from adapters.contract import (
+    AdapterError,
+    CacheKey,
+    DenyTarget,
+    GateReceipt,
+    PurgeStatus,
+    PurgeTicket,
+    Retryable,
+    Unsupported,
+)
+from adapters.memory.cache import Fetch, MemoryCache
+from adapters.memory.gate import MemoryGate
 from receiver.domain.errors import VaultError
 from receiver.steps.beside import Beside
 from tests.doubles.world import HOST, World
 from tests.integration.chain_steps import BODY, down
+
+
+class ReloadingGate(MemoryGate):
+    """Answers once its server has reloaded."""
+
+    def __init__(self, reloaded: threading.Event) -> None:
+        super().__init__()
+        self._reloaded = reloaded
+
+    def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
+        assert self._reloaded.wait(30)
+        return super()._deny(targets, op_id)
+
+
+class LaterCache(MemoryCache):
+    """Purges nothing, and says of every ticket what `later` is, until it is well."""
+
+    def __init__(self, origin: Fetch, later: PurgeStatus) -> None:
+        super().__init__(origin)
+        self._later = later
+        self.asked: list[str] = []
+        self.well = False
+
+    def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
+        if self.well:
+            return super()._purge(keys, op_id)
+        self.asked.append(op_id)
+        return PurgeTicket(op_id=op_id, status=PurgeStatus.PENDING)
+
+    def _status(self, ticket: PurgeTicket) -> PurgeStatus:
+        del ticket
+        return self._later
+
+
+def purge_later(world: World, later: PurgeStatus) -> LaterCache:
+    world.cache = cache = LaterCache(world.origin, later)
+    world.rebuild()
+    return cache
 
 
 def test_caches_are_purged_twice_more(world: World) -> None:
@@ -26,32 +75,24 @@ def test_caches_are_purged_twice_more(world: World) -> None:
     assert world.told(notice) == [(2, "disabled")]
 
 
-def test_gate_away_does_not_delay_the_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gate_away_does_not_delay_the_block(world: World) -> None:
     url = world.put("/a.jpg", BODY)
-    deny = world.gate._deny
-
-    def away(*args: Any) -> Any:
-        raise Retryable("gate is away")
-
-    monkeypatch.setattr(world.gate, "_deny", away)
+    world.failures["gate.deny"] = Retryable("gate is away")
     notice = world.notify(url)
     world.run()
     assert world.origin(url) is None
     assert world.statuses(notice) == ["disabled"]
     assert not world.gate.refuses(HOST, b"/a.jpg")
-    monkeypatch.setattr(world.gate, "_deny", deny)
+    world.failures.clear()
     world.later(minutes=20)
     world.run()
     assert world.gate.refuses(HOST, b"/a.jpg")
     assert world.told(notice) == [(2, "disabled")]
 
 
-def test_gate_that_cannot_deny_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*args: Any) -> Any:
-        raise Unsupported("URLs this long")
-
+def test_gate_that_cannot_deny_is_said(world: World) -> None:
     url = world.put("/a.jpg", BODY)
-    monkeypatch.setattr(world.gate, "_deny", never)
+    world.failures["gate.deny"] = Unsupported("URLs this long")
     notice = world.notify(url)
     world.run()
     assert world.origin(url) is None
@@ -60,12 +101,8 @@ def test_gate_that_cannot_deny_is_said(world: World, monkeypatch: pytest.MonkeyP
     assert "gate.failed" in [p.kind for p in world.db.open_pages(10)]
 
 
-def test_url_alone_waits_for_its_gate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*args: Any) -> Any:
-        raise Retryable("gate is away")
-
-    deny = world.gate._deny
-    monkeypatch.setattr(world.gate, "_deny", away)
+def test_url_alone_waits_for_its_gate(world: World) -> None:
+    world.failures["gate.deny"] = Retryable("gate is away")
     notice = world.notify("https://gate.example.net/gallery.php?id=7")
     world.run()
     assert world.statuses(notice) == ["received"]
@@ -74,18 +111,15 @@ def test_url_alone_waits_for_its_gate(world: World, monkeypatch: pytest.MonkeyPa
         world.later(minutes=5)
         world.run()
     assert (world.statuses(notice), world.reasons(notice)) == (["failed"], ["unconfirmed"])
-    monkeypatch.setattr(world.gate, "_deny", deny)
+    world.failures.clear()
     world.later(minutes=20)
     world.run()
     assert [s for _, s in world.told(notice)] == ["failed", "disabled"]
 
 
 @pytest.mark.parametrize(("there", "status"), [(False, "unavailable"), (True, "failed")])
-def test_url_alone_no_gate_takes(world: World, monkeypatch: pytest.MonkeyPatch, *, there: bool, status: str) -> None:
-    def never(*args: Any) -> Any:
-        raise Unsupported("URLs this long")
-
-    monkeypatch.setattr(world.gate, "_deny", never)
+def test_url_alone_no_gate_takes(world: World, *, there: bool, status: str) -> None:
+    world.failures["gate.deny"] = Unsupported("URLs this long")
     url = "https://gate.example.net/gallery.php?id=7"
     if there:
         world.put("/gallery.php", BODY)
@@ -95,16 +129,12 @@ def test_url_alone_no_gate_takes(world: World, monkeypatch: pytest.MonkeyPatch, 
     assert ("exposure.stuck" in [p.kind for p in world.db.open_pages(10)]) is there
 
 
-def test_slow_gate_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_gate_keeps_nobody_waiting(world: World) -> None:
     """A gate that takes long to reload: blocked, purged, seen gone and told meanwhile; and taken back in order."""
-    reloaded, deny = threading.Event(), world.gate._deny
-
-    def slow(targets: Any, op_id: str) -> GateReceipt:
-        assert reloaded.wait(30)
-        return deny(targets, op_id)
-
-    monkeypatch.setattr(world.gate, "_deny", slow)
+    reloaded = threading.Event()
+    world.gate = ReloadingGate(reloaded)
     with ThreadPoolExecutor() as pool:
+        world.rebuild()
         world.tools = replace(world.tools, beside=Beside(pool))
         url = world.put("/a.jpg", BODY)
         notice = world.notify(url)
@@ -134,51 +164,38 @@ def test_slow_gate_is_heard_at_the_next_look(world: World) -> None:
     assert world.told(notice) == [(2, "disabled")]
 
 
-def test_slow_purge_delays_no_evidence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pending = PurgeTicket(op_id="op", status=PurgeStatus.PENDING)
-    monkeypatch.setattr(world.cache, "_purge", lambda _keys, _op_id: pending)
-    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.PENDING)
+def test_slow_purge_delays_no_evidence(world: World) -> None:
+    purge_later(world, PurgeStatus.PENDING)
     notice = world.notify(world.put("/a.jpg", BODY))
     world.run()
     assert world.case_of(notice).evidence.state == "sealed"
     assert world.told(notice) == []
 
 
-def test_purge_that_failed_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    purge = world.cache._purge
-
-    def lost(keys: Any, op_id: str) -> PurgeTicket:
-        asked.append(op_id)
-        return PurgeTicket(op_id=op_id, status=PurgeStatus.PENDING)
-
-    monkeypatch.setattr(world.cache, "_purge", lost)
-    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.FAILED)
+def test_purge_that_failed_is_asked_for_again(world: World) -> None:
+    cache = purge_later(world, PurgeStatus.FAILED)
     url = world.put("/a.jpg", BODY)
     notice = world.notify(url)
     world.run()
     world.later(seconds=10)
     world.run()
-    assert len(asked) == len(set(asked)) >= 2  # each time under another name, which a vendor takes as a new purge
-    monkeypatch.setattr(world.cache, "_purge", purge)
+    assert (
+        len(cache.asked) == len(set(cache.asked)) >= 2
+    )  # each time under another name, which a vendor takes as a new purge
+    cache.well = True
     for _ in range(3):
         world.later(minutes=5)
         world.run()
     assert world.statuses(notice) == ["disabled"]
 
 
-@pytest.mark.parametrize("method", ["_observe", "_block", "_origin_state", "_freeze", "_open"])
-def test_store_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+@pytest.mark.parametrize("call", ["observe", "block", "origin_state", "freeze", "open"])
+def test_store_away_is_waited_for(world: World, call: str) -> None:
     url = world.put("/a.jpg", BODY)
-    whole = getattr(world.store, method)
-
-    def away(*args: Any) -> Any:
-        raise ConnectionError
-
-    monkeypatch.setattr(world.store, method, away)
+    world.failures[f"store.{call}"] = ConnectionError()
     notice = world.notify(url)
     world.run()
-    monkeypatch.setattr(world.store, method, whole)
+    world.failures.clear()
     world.later(minutes=20)
     world.run()
     assert world.statuses(notice) == ["disabled"]
@@ -188,12 +205,9 @@ def test_store_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch,
     assert len([a for a in case.acts if a.kind == "block"]) == 1
 
 
-def test_gates_do_not_wait_for_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*args: Any) -> Any:
-        raise ConnectionError
-
+def test_gates_do_not_wait_for_the_store(world: World) -> None:
     url = world.put("/a.jpg", BODY)
-    monkeypatch.setattr(world.store, "_observe", away)
+    world.failures["store.observe"] = ConnectionError()
     notice = world.notify(url)
     world.run()
     assert world.public_get(url) is None
@@ -212,43 +226,31 @@ def test_vault_away_is_waited_for(world: World) -> None:
     assert world.case_of(notice).evidence.state == "sealed"
 
 
-def test_broken_adapter_pages_and_retry_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_adapter_pages_and_retry_goes_on(world: World) -> None:
     url = world.put("/a.jpg", BODY)
-    whole = world.store._block
-
-    def broken(*args: Any) -> Any:
-        raise AdapterError("a bug")
-
-    monkeypatch.setattr(world.store, "_block", broken)
+    world.failures["store.block"] = AdapterError("a bug")
     notice = world.notify(url)
     world.run()
     assert (world.statuses(notice), world.reasons(notice)) == (["failed"], ["stuck"])
     assert world.case_of(notice).exposure.state == "stuck"
     assert world.public_get(url) is None  # the gate denies it all the same
     assert [p.kind for p in world.db.open_pages(10)] == ["exposure.stuck"]
-    monkeypatch.setattr(world.store, "_block", whole)
+    world.failures.clear()
     world.decide("retry", case=world.case_of(notice).case.id)
     world.run()
     assert world.statuses(notice) == ["disabled"]
 
 
-def test_purge_that_hangs_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def lost(keys: Any, op_id: str) -> PurgeTicket:
-        asked.append(op_id)
-        return PurgeTicket(op_id=op_id, status=PurgeStatus.PENDING)
-
-    monkeypatch.setattr(world.cache, "_purge", lost)
-    monkeypatch.setattr(world.cache, "_status", lambda _ticket: PurgeStatus.PENDING)
+def test_purge_that_hangs_is_asked_for_again(world: World) -> None:
+    cache = purge_later(world, PurgeStatus.PENDING)
     world.notify(world.put("/a.jpg", BODY))
     world.run()
     world.later(minutes=5)
     world.run()
-    assert len(asked) == 1
+    assert len(cache.asked) == 1
     world.later(minutes=6)
     world.run()
-    assert len(set(asked)) == 2
+    assert len(set(cache.asked)) == 2
 
 
 def test_store_that_was_wrong_first_is_believed_later(world: World) -> None:

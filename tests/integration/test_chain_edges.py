@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import AdapterError, Retryable
+from adapters.contract import AdapterError, BlockReceipt, OriginState, Ref, Retryable
+from adapters.memory.storage import MemoryStorage
 from receiver.domain.clock import to_micros
 from receiver.store import SqlStore
-from tests.doubles.crashing import Outage
 from tests.doubles.databases import Database
 from tests.doubles.make_world import make_world
 from tests.doubles.world import HOST, World
@@ -41,6 +41,20 @@ def down(world: World, *urls: str, **changes: Any) -> str:
     return notice
 
 
+class UploadedAfterBlock(MemoryStorage):
+    """Once, the customer puts something new there when the host has just looked whether the block is whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._uploads = [b"second field"]
+
+    def _origin_state(self, ref: Ref, receipt: BlockReceipt) -> OriginState:
+        seen = super()._origin_state(ref, receipt)
+        if self._uploads:
+            self.store.write_as_customer(ref.locator, self._uploads.pop())
+        return seen
+
+
 def pages(world: World) -> list[str]:
     return sorted(page.kind for page in world.db.open_pages(20))
 
@@ -59,14 +73,13 @@ def test_hold_delays_a_withdrawal(world: World) -> None:
 
 def test_deny_that_came_late_is_taken_back(world: World) -> None:
     """The gate was away all along: what it denies when it returns must not outlive the release."""
-    outage = Outage(world=world)
-    outage.parts = {"gate", "store"}
+    world.failures |= {"gate": ConnectionError(), "store": ConnectionError()}
     world.put("/public/a.jpg", BODY)
     notice = world.notify(URL)
     world.run()
     world.direct(notice, "withdraw")
     world.run()
-    outage.parts.clear()
+    world.failures.clear()
     for _ in range(3):
         world.later(minutes=20)
         world.run()
@@ -132,29 +145,21 @@ def test_second_preserver_hears_of_the_seal(world: World) -> None:
     assert len(world.case_of(notices[0]).seals) == 1
 
 
-def test_block_that_stood_is_never_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_that_stood_is_never_unavailable(world: World) -> None:
     """The store was blocked, the step failed for another reason: going on must not find `nothing there`."""
-    state = world.store._origin_state
-
-    def broken(*_: Any) -> Any:
-        raise AdapterError("a bug")
-
-    monkeypatch.setattr(world.store, "_origin_state", broken)
+    world.failures["store.origin_state"] = AdapterError("a bug")
     world.put("/public/a.jpg", BODY)
     notice = world.notify(URL)
     world.run()
     assert (world.statuses(notice), world.reasons(notice)) == (["failed"], ["stuck"])
-    monkeypatch.setattr(world.store, "_origin_state", state)
+    world.failures.clear()
     world.decide("retry", case=world.case_of(notice).case.id)
     world.run()
     assert world.statuses(notice) == ["disabled"]
 
 
-def test_who_joins_a_stuck_case_hears_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise AdapterError("a bug")
-
-    monkeypatch.setattr(world.store, "_block", broken)
+def test_who_joins_a_stuck_case_hears_so(world: World) -> None:
+    world.failures["store.block"] = AdapterError("a bug")
     world.put("/public/a.jpg", BODY)
     world.notify(URL)
     world.run()
@@ -163,53 +168,35 @@ def test_who_joins_a_stuck_case_hears_so(world: World, monkeypatch: pytest.Monke
     assert (world.statuses(second), world.reasons(second)) == (["failed"], ["stuck"])
 
 
-def test_retry_frees_stuck_evidence_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    freeze = world.store._freeze
-
-    def broken(*_: Any) -> Any:
-        raise AdapterError("a bug")
-
-    monkeypatch.setattr(world.store, "_freeze", broken)
+def test_retry_frees_stuck_evidence_too(world: World) -> None:
+    world.failures["store.freeze"] = AdapterError("a bug")
     notice = down(world)
     assert world.case_of(notice).evidence.state == "stuck"
-    monkeypatch.setattr(world.store, "_freeze", freeze)
+    world.failures.clear()
     world.decide("retry", case=world.case_of(notice).case.id)
     world.run()
     assert (world.case_of(notice).evidence.state, world.statuses(notice)) == ("sealed", ["disabled"])
 
 
-def test_store_away_while_watching_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_away_while_watching_is_waited_for(world: World) -> None:
     notice = down(world)
-    state = world.store._origin_state
-
-    def away(*_: Any) -> Any:
-        raise Retryable("away")
-
-    monkeypatch.setattr(world.store, "_origin_state", away)
+    world.failures["store.origin_state"] = Retryable("away")
     world.later(hours=2)
     world.run()
     case = world.case_of(notice)
     assert (case.exposure.state, case.exposure.attempts) == ("watch", 1)
-    monkeypatch.setattr(world.store, "_origin_state", state)
+    world.failures.clear()
     world.later(hours=2)
     world.run()
     assert world.case_of(notice).exposure.last_error is None
 
 
-def test_upload_between_block_and_look_is_blocked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_between_block_and_look_is_blocked(world: World) -> None:
     """Without a gate the new upload is public at once, and the first look sees it."""
     world.routes[0] = replace(world.routes[0], gates=())
+    world.store = UploadedAfterBlock()
     world.rebuild()
     world.put("/public/a.jpg", BODY)
-    origin_state, uploads = world.store.origin_state, [b"second field"]
-
-    def and_upload(*args: Any) -> Any:
-        seen = origin_state(*args)
-        if uploads:
-            world.memory.write_as_customer(b"acme/public/a.jpg", uploads.pop())
-        return seen
-
-    monkeypatch.setattr(world.store, "origin_state", and_upload)
     notice = world.notify(URL)
     for _ in range(3):
         world.run()
@@ -220,20 +207,15 @@ def test_upload_between_block_and_look_is_blocked(world: World, monkeypatch: pyt
     assert {BODY, b"second field"} <= set(world.vault.sealed.values())
 
 
-def test_claim_that_joins_on_the_way_up_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claim_that_joins_on_the_way_up_counts(world: World) -> None:
     notice = down(world)
-    unblock = world.store._unblock
-
-    def away(*_: Any) -> Any:
-        raise Retryable("away")
-
-    monkeypatch.setattr(world.store, "_unblock", away)
+    world.failures["store.unblock"] = Retryable("away")
     world.direct(notice, "withdraw")
     world.run()
     assert world.case_of(notice).exposure.state == "unblock"
     second = world.notify(URL, issuer="ncmec")
     world.run()
-    monkeypatch.setattr(world.store, "_unblock", unblock)
+    world.failures.clear()
     world.later(minutes=1)
     world.run()
     assert (world.statuses(notice), world.statuses(second)) == (["restored"], ["disabled"])

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
+from adapters.contract import Observation, Ref
+from adapters.memory.storage import MemoryStorage
 from receiver.domain.outcome import Insert, Outcome, Table
-from receiver.domain.rows import WorkRow
-from receiver.domain.status import Track
-from receiver.steps import evidence
+from receiver.domain.status import PRIORITY, Track
 from receiver.store import SqlStore
 from tests.doubles.make_world import make_world
 from tests.doubles.world import World
 from tests.integration.chain_steps import BODY, down
 
 
-def test_preserve_only_seals_and_leaves_up(world: World) -> None:
+def preserve_for_an_hour(world: World) -> tuple[str, str]:
+    """URL and notice of what is to be sealed and left up for so long."""
     url = world.put("/a.jpg", BODY)
     notice = world.notify(
         url,
@@ -24,6 +24,11 @@ def test_preserve_only_seals_and_leaves_up(world: World) -> None:
         deadline_at=int((world.clock.now().timestamp() + 3600) * 1e6),
     )
     world.run()
+    return url, notice
+
+
+def test_preserve_only_seals_and_leaves_up(world: World) -> None:
+    url, notice = preserve_for_an_hour(world)
     assert world.statuses(notice) == ["preserved_live"]
     assert world.public_get(url) == BODY
     assert BODY in world.vault.sealed.values()
@@ -56,13 +61,7 @@ def test_nothing_to_preserve_is_told_unavailable(world: World) -> None:
 
 
 def test_preserve_only_ends_at_its_deadline(world: World) -> None:
-    url = world.put("/a.jpg", BODY)
-    notice = world.notify(
-        url,
-        handling={"act": "preserve_only", "police_reference": "P-1"},
-        deadline_at=int((world.clock.now().timestamp() + 3600) * 1e6),
-    )
-    world.run()
+    _, notice = preserve_for_an_hour(world)
     world.later(hours=2)
     world.run()
     assert world.statuses(notice) == ["disabled"]
@@ -188,24 +187,22 @@ def test_preserving_never_denies_meanwhile(world: World) -> None:
     assert world.public_get(url) == BODY
 
 
-def test_joiner_does_not_hear_removed_first(tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joiner_does_not_hear_removed_first(tmp_path: Path, store: SqlStore) -> None:
     """Somebody joins between the intent to remove and the step that does it."""
     world = make_world(tmp_path, store, remove_after_days=1)
     url, first = down(world)
-    take, joined = world.step, list[str]()
-
-    def step(work: WorkRow) -> list[WorkRow]:
-        if work.track is Track.EVIDENCE and work.state == "remove" and not joined:
-            joined.append(world.notify(url, issuer="ncmec", handling={"act": "block_only"}))
-            (resolve,) = world.db.claim(world.worker, Track.RESOLVE, 0, 1)
-            take(resolve)
-        return take(work)
-
-    monkeypatch.setattr(world, "step", step)
     world.later(days=1, minutes=5)
+    (sealed,) = world.db.claim(world.worker, Track.EVIDENCE, PRIORITY[Track.EVIDENCE], 1)
+    (remove,) = world.step(sealed)
+    assert remove.state == "remove"
+    joined = world.notify(url, issuer="ncmec", handling={"act": "block_only"})
+    (resolve,) = world.db.claim(world.worker, Track.RESOLVE, PRIORITY[Track.RESOLVE], 1)
+    rows = [*world.step(resolve), remove]
+    while rows:
+        rows = [*world.step(rows.pop()), *rows]
     world.run()
     assert [status for _, status in world.told(first)] == ["disabled", "removed"]
-    assert [status for _, status in world.told(joined[0])][:1] == ["disabled"]
+    assert [status for _, status in world.told(joined)][:1] == ["disabled"]
 
 
 def test_preserving_what_is_down_is_not_told_preserved_live(world: World) -> None:
@@ -264,11 +261,18 @@ def test_too_large_stays_blocked_unsealed(tmp_path: Path, store: SqlStore) -> No
     assert BODY in world.vault.sealed.values()
 
 
-def test_growing_file_is_bounded_as_it_is_read(
-    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class GrowingStore(MemoryStorage):
+    """What it holds was one byte long when it was looked at."""
+
+    def _observe(self, ref: Ref) -> Observation:
+        seen = super()._observe(ref)
+        return replace(seen, versions=tuple(replace(version, size_bytes=1) for version in seen.versions))
+
+
+def test_growing_file_is_bounded_as_it_is_read(tmp_path: Path, store: SqlStore) -> None:
     world = make_world(tmp_path, store, max_seal_bytes=len(BODY) - 1)
-    monkeypatch.setattr(evidence, "_refuse_too_large", lambda _view, _pins, _tools: None)
+    world.store = GrowingStore()
+    world.rebuild()
     _, notice = down(world)
     assert world.vault.sealed == {}
     assert world.case_of(notice).evidence.state == "stuck"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
-import pytest
-
-from adapters.contract import Changed, PurgeStatus, PurgeTicket
+from adapters.contract import CacheKey, Changed, PurgeStatus, PurgeTicket
+from adapters.memory.cache import MemoryCache
 from receiver.domain.outcome import Insert, Outcome, Table, Update, Wake
 from receiver.domain.status import Track
+from tests.doubles.calling import call_people
+from tests.doubles.failing import SayingGate
 from tests.doubles.world import World
 from tests.integration.chain_steps import BODY, down
 
@@ -28,15 +29,12 @@ def test_reupload_starts_a_new_round(world: World) -> None:
     assert (case.exposure.state, case.evidence.state) == ("watch", "sealed")
 
 
-def test_restored_is_told_when_both_cases_are_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*args: Any) -> Any:
-        raise ConnectionError
-
-    url, observe = world.put("/a.jpg", BODY), world.store._observe
-    monkeypatch.setattr(world.store, "_observe", away)
+def test_restored_is_told_when_both_cases_are_up(world: World) -> None:
+    url = world.put("/a.jpg", BODY)
+    world.failures["store.observe"] = ConnectionError()
     notice = world.notify(url)
     world.run()
-    monkeypatch.setattr(world.store, "_observe", observe)
+    world.failures.clear()
     world.later(minutes=20)
     world.run()
     first, second = (case.case.id for case in world.cases_of(notice))
@@ -50,12 +48,9 @@ def test_restored_is_told_when_both_cases_are_up(world: World, monkeypatch: pyte
     assert world.statuses(notice) == ["restored"]
 
 
-def test_writer_in_a_loop_cannot_hold_the_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def changed(*args: Any) -> Any:
-        raise Changed("rewritten")
-
+def test_writer_in_a_loop_cannot_hold_the_worker(world: World) -> None:
     url = world.put("/a.jpg", BODY)
-    monkeypatch.setattr(world.store, "_block", changed)
+    world.failures["store.block"] = Changed("rewritten")
     notice = world.notify(url)
     assert world.run(steps=40) < 40
     assert world.public_get(url) is None
@@ -179,18 +174,26 @@ def test_gone_behind_our_own_gate_is_not_unavailable(world: World) -> None:
     assert "unavailable" not in [status for _, status in world.told(notice)]
 
 
-def test_what_stays_up_is_told_and_paged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.cache, "_purge", lambda _keys, op_id: PurgeTicket(op_id=op_id, status=PurgeStatus.DONE))
+class DeafCache(MemoryCache):
+    """Says that it purged, and serves on what it has."""
+
+    def _purge(self, keys: Sequence[CacheKey], op_id: str) -> PurgeTicket:
+        del keys
+        return PurgeTicket(op_id=op_id, status=PurgeStatus.DONE)
+
+
+def test_what_stays_up_is_told_and_paged(world: World) -> None:
+    world.gate, world.cache = SayingGate(), DeafCache(world.origin)
+    world.rebuild()
     url = world.put("/a.jpg", BODY)
     world.public_get(url)
-    monkeypatch.setattr(world.gate, "refuses", lambda _host, _target: False)
     notice = world.notify(url)
     for _ in range(4):
         world.run()
         world.later(minutes=6)
     assert world.told(notice) == [(2, "failed")]
     assert world.reasons(notice) == ["unconfirmed"]
-    assert "seen.unclear" in [page.kind for page in world.db.open_pages(10)]
+    assert "seen.unclear" in [page.kind for page in call_people(world)]
 
 
 def test_paused_issuer_stops_its_open_cases(world: World) -> None:

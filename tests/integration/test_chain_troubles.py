@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.contract import Changed, Unsupported
+from adapters.contract import Changed, DenyTarget, GateReceipt, Unsupported
+from adapters.memory.gate import MemoryGate
 from receiver.domain.clock import to_micros
 from receiver.domain.outcome import Insert, Outcome, Table, Wake
 from receiver.domain.status import Track
@@ -23,21 +24,34 @@ BODY = b"colour field"
 GATE_SECONDS = 0.1
 
 
+class SlowGate(MemoryGate):
+    """Slower than any step; `refuses_all` makes it one that can deny nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.refuses_all = False
+
+    def _deny(self, targets: Sequence[DenyTarget], op_id: str) -> GateReceipt:
+        self.asked.append(op_id)
+        time.sleep(GATE_SECONDS)
+        if self.refuses_all:
+            raise Unsupported("deny")
+        return super()._deny(targets, op_id)
+
+
 @pytest.fixture
-def slow_gate(tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A gate slower than any step, on a route without caches, so that nothing else wakes the case."""
+def gate() -> SlowGate:
+    return SlowGate()
+
+
+@pytest.fixture
+def slow_gate(tmp_path: Path, store: SqlStore, gate: SlowGate) -> World:
+    """On a route without caches, so that nothing else wakes the case."""
     world = make_world(tmp_path, store)
     world.routes[:] = [replace(route, caches=()) for route in world.routes]
+    world.gate = gate
     world.rebuild()
-    deny, asked = world.gate._deny, []
-
-    def slow(targets: Any, op_id: str) -> Any:
-        asked.append(op_id)
-        time.sleep(GATE_SECONDS)
-        return deny(targets, op_id)
-
-    monkeypatch.setattr(world.gate, "_deny", slow)
-    monkeypatch.setattr(world.gate, "asked", asked, raising=False)
     world.tools = replace(world.tools, beside=Beside(ThreadPoolExecutor(4)))
     return world
 
@@ -48,22 +62,18 @@ def look_again(world: World) -> None:
     world.run()
 
 
-def test_slow_answer_is_taken_by_a_later_lease(slow_gate: World) -> None:
+def test_slow_answer_is_taken_by_a_later_lease(slow_gate: World, gate: SlowGate) -> None:
     notice = slow_gate.notify(slow_gate.put("/a.jpg", BODY))
     slow_gate.run()
     look_again(slow_gate)
     look_again(slow_gate)
     (deny,) = [act for act in slow_gate.case_of(notice).acts if act.kind == "deny"]
     assert deny.ended_at is not None
-    assert len(slow_gate.gate.asked) <= 2  # type: ignore[attr-defined]  # set by the fixture
+    assert len(gate.asked) <= 2
 
 
-def test_slow_gate_that_cannot_deny_is_paged(slow_gate: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_targets: Any, _op_id: str) -> None:
-        time.sleep(GATE_SECONDS)
-        raise Unsupported("deny")
-
-    monkeypatch.setattr(slow_gate.gate, "_deny", never)
+def test_slow_gate_that_cannot_deny_is_paged(slow_gate: World, gate: SlowGate) -> None:
+    gate.refuses_all = True
     notice = slow_gate.notify(slow_gate.put("/a.jpg", BODY))
     slow_gate.run()
     look_again(slow_gate)
@@ -92,15 +102,11 @@ def test_older_block_that_changed_calls_a_person(tmp_path: Path, store: SqlStore
     assert world.told(notice)[-1][1] == "disabled"
 
 
-def test_removal_never_loops_on_changed(tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_never_loops_on_changed(tmp_path: Path, store: SqlStore) -> None:
     world = make_world(tmp_path, store, remove_after_days=1)
     notice = world.notify(world.put("/a.jpg", BODY))
     world.run()
-
-    def changed(*_: Any) -> None:
-        raise Changed("the blocked bytes are not those that were sealed")
-
-    monkeypatch.setattr(world.store, "_remove", changed)
+    world.failures["store.remove"] = Changed("the blocked bytes are not those that were sealed")
     for _ in range(20):
         world.later(hours=3)
         world.run()
@@ -121,18 +127,12 @@ def test_withdrawal_under_a_clock_ahead(tmp_path: Path, store: SqlStore, ahead_s
 
 
 @pytest.mark.parametrize("scope", ["adapter:www", "issuer:iwf", "all"])
-def test_stuck_evidence_survives_a_pause(
-    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch, scope: str
-) -> None:
+def test_stuck_evidence_survives_a_pause(tmp_path: Path, store: SqlStore, scope: str) -> None:
     world = make_world(tmp_path, store)
-
-    def cannot(*_: Any) -> None:
-        raise Unsupported("reading it")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(world.store, "_open", cannot)
-        notice = world.notify(world.put("/a.jpg", BODY))
-        world.run()
+    world.failures["store.open"] = Unsupported("reading it")
+    notice = world.notify(world.put("/a.jpg", BODY))
+    world.run()
+    world.failures.clear()
     case = world.case_of(notice).case.id
     pause = Insert(table=Table.PAUSE, values={"scope": scope, "actor": "ann", "since_at": 1})
     world.commit(Outcome(changes=(pause,), wakes=(Wake(track=Track.EVIDENCE, subject=case),)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from receiver.domain.backoff import PAGE_AFTER_ATTEMPTS
 from receiver.domain.errors import VaultError
 from receiver.engine.sweeps import EVERY_SECONDS
 from receiver.wiring import worker as worker_parts
+from tests.doubles.calling import call_people
 from tests.doubles.make_world import make_world
 from tests.doubles.staff import BOB, Staff, make_staff
 from tests.doubles.world import World
@@ -36,14 +36,11 @@ def staff(tmp_path: Path) -> Iterator[Staff]:
 
 
 def pages(world: World) -> list[str]:
-    return [page.kind for page in world.db.open_pages(50)]
+    return [page.kind for page in call_people(world)]
 
 
-def raising(error: Exception) -> Any:
-    def broken(*_args: Any, **_more: Any) -> Any:
-        raise error
-
-    return broken
+def about(world: World) -> list[tuple[str, str]]:
+    return [(page.kind, page.subject) for page in call_people(world)]
 
 
 def keep_trying(world: World) -> None:
@@ -52,25 +49,25 @@ def keep_trying(world: World) -> None:
         world.later(minutes=11)
 
 
-def test_a_store_that_is_away_calls_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.store, "_block", raising(Retryable("away")))
+def test_a_store_that_is_away_calls_once(world: World) -> None:
+    world.failures["store.block"] = Retryable("away")
     world.notify(world.put(URL_PATH, BODY))
     keep_trying(world)
-    assert pages(world).count("exposure.waiting") == 1
+    assert about(world) == [("place.failing", "store www"), ("seen.unclear", "www")]
 
 
-def test_a_store_that_cannot_be_asked_calls_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.store, "_observe", raising(Retryable("away")))
+def test_a_store_that_cannot_be_asked_calls_once(world: World) -> None:
+    world.failures["store.observe"] = Retryable("away")
     world.notify(world.put(URL_PATH, BODY))
     keep_trying(world)
-    assert pages(world).count("resolve.waiting") == 1
+    assert about(world) == [("place.failing", "store www")]
 
 
 def test_a_vault_that_is_away_calls_once(world: World) -> None:
     world.vault.broken = VaultError("the vault cannot be written")
     world.notify(world.put(URL_PATH, BODY))
     keep_trying(world)
-    assert pages(world).count("evidence.waiting") == 1
+    assert about(world) == [("place.failing", "vault")]
 
 
 def test_an_issuer_that_is_away_calls_once(world: World) -> None:
@@ -85,8 +82,8 @@ def test_an_issuer_that_is_away_calls_once(world: World) -> None:
     assert pages(world) == ["callback.dead"]
 
 
-def test_a_vault_that_lies_calls_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.store, "_open", raising(AdapterError("a bug")))
+def test_a_vault_that_lies_calls_once(world: World) -> None:
+    world.failures["store.open"] = AdapterError("a bug")
     world.notify(world.put(URL_PATH, BODY))
     keep_trying(world)
     assert pages(world).count("evidence.stuck") == 1

@@ -25,7 +25,7 @@ from receiver.resolution.routes import Route
 from receiver.services.admin_errors import StaffError
 from receiver.services.review import ReviewService
 from receiver.store import open_store
-from tests.doubles.crashing import Outage, Tripwire
+from tests.doubles.crashing import Tripwire
 from tests.doubles.make_world import make_world
 from tests.doubles.staff import ANN, BOB, EVE
 from tests.doubles.walking import Shadow
@@ -78,7 +78,6 @@ class Walk(RuleBasedStateMachine):
         self.world.verify = lambda message: "revoked" if message.issuer in self.shadow.revoked else None
         self.world.rebuild(issuers=self.issuers)
         self.shadow = Shadow(world=self.world, bystanders=BYSTANDERS, gates=gates, agreement=withdrawal)
-        self.outage = Outage(world=self.world)
         self.wire = Tripwire(world=self.world)
         self.people = ReviewService(
             reads=db, committer=DirectCommitter(db), policy=self.world.policy, clock=self.world.clock
@@ -195,7 +194,7 @@ class Walk(RuleBasedStateMachine):
     def trouble(self, what: str, part: int) -> None:
         """Something goes wrong, or the host changes something; only `recover` and `calm` end it."""
         if what == "away":
-            self.outage.parts.add(("store", "gate", "cache")[part % 3])
+            self.world.failures[("store", "gate", "cache")[part % 3]] = ConnectionError()
         elif what == "blind":
             self.world.vault.broken, self.world.mailbox.answer, self.world.visitor.blind = VaultError("full"), 503, True
         elif what == "crash":
@@ -216,7 +215,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def recover(self) -> None:
-        self.outage.parts.clear()
+        self.world.failures.clear()
         self.world.vault.broken, self.world.mailbox.answer, self.world.visitor.blind = None, 204, False
         for pause in self.world.db.pauses():
             self.world.db.lift_pause(pause.scope)
@@ -249,7 +248,7 @@ class Walk(RuleBasedStateMachine):
         self.shadow.follow()
         self.shadow.check_pauses(before)
         self.shadow.check_always()
-        if not self.outage.parts and self.world.vault.broken is None:
+        if not self.world.failures and self.world.vault.broken is None:
             self.shadow.compare()
 
 

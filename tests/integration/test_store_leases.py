@@ -14,10 +14,18 @@ from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.status import PRIORITY, Track
 from receiver.engine.worker import HEARTBEAT_SECONDS
-from receiver.store import postgres_session
+from receiver.store import SqlStore, postgres_session
 from receiver.store.queue import ALIVE_MICROS
 from tests.doubles.databases import Database
+from tests.doubles.numbers import set_numbers
 from tests.support import wait_until
+
+
+def patience_of(store: SqlStore, setting: str) -> float:
+    """Seconds after which the server ends what a connection of this store leaves standing."""
+    asked = text("SELECT setting FROM pg_settings WHERE name = :name")
+    with store._db.backend.writer.connect() as conn:
+        return int(conn.execute(asked, {"name": setting}).scalar_one()) / 1000
 
 
 def test_frozen_transaction_lets_its_rows_go(postgres_database: Database) -> None:
@@ -27,14 +35,13 @@ def test_frozen_transaction_lets_its_rows_go(postgres_database: Database) -> Non
     worker = other.register_worker("n", "b", "1", 1, "")
     conn = frozen._db.backend.writer.connect()
     conn.execute(text("SELECT 1 FROM work WHERE subject = 'n' FOR UPDATE"))
-    began = time.monotonic()
+    assert patience_of(frozen, "idle_in_transaction_session_timeout") < ALIVE_MICROS / 1_000_000
     assert other.claim(worker, Track.DELIVER, PRIORITY[Track.DELIVER], 1) == []
     wait_until(
         lambda: other.claim(worker, Track.DELIVER, PRIORITY[Track.DELIVER], 1),
         "the row is free again",
-        seconds=ALIVE_MICROS / 1_000_000 + 5,
+        seconds=60,
     )
-    assert time.monotonic() - began < ALIVE_MICROS / 1_000_000
     conn.invalidate()
     conn.close()
     for store in (frozen, other):
@@ -56,10 +63,11 @@ def test_dead_waiter_lets_its_rows_go(postgres_database: Database) -> None:
 
     thread = threading.Thread(target=wait_behind)
     thread.start()
-    began = time.monotonic()
     live.commit([Outcome(wakes=(Wake(track=Track.DELIVER, subject="n", state="go"),))])
-    assert time.monotonic() - began < ALIVE_MICROS / 1_000_000 - HEARTBEAT_SECONDS
     thread.join()
+    # Both are waited for at the worst, and a worker that waits must give its next sign of life in time.
+    waits = [patience_of(waiter, name) for name in ("idle_in_transaction_session_timeout", "lock_timeout")]
+    assert sum(waits) < ALIVE_MICROS / 1_000_000 - HEARTBEAT_SECONDS
     for one in (conn, behind):
         one.invalidate()
         one.close()
@@ -85,7 +93,7 @@ def test_woken_transaction_is_tried_again(postgres_database: Database) -> None:
 
 def test_silent_leader_is_followed(postgres_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen process: its kernel answers the keepalives, so only its silence tells."""
-    monkeypatch.setattr(postgres_session, "LEAD_SILENT_SECONDS", 1)
+    set_numbers(monkeypatch, postgres_session, LEAD_SILENT_SECONDS=1)
     first, second = postgres_database.open(), postgres_database.open()
     silent = first.try_lead("sequencer")
     assert silent is not None
@@ -107,7 +115,7 @@ def test_silent_leader_is_followed(postgres_database: Database, monkeypatch: pyt
 
 
 def test_leader_that_asks_stays_leader(postgres_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_session, "LEAD_SILENT_SECONDS", 2)
+    set_numbers(monkeypatch, postgres_session, LEAD_SILENT_SECONDS=2)
     store = postgres_database.open()
     lead = store.try_lead("sequencer")
     assert lead is not None

@@ -35,6 +35,10 @@ QUESTIONS: dict[str, Callable[[SqlStore], Any]] = {
     "events of a case": lambda store: store.events_of_case("C"),
     "dead letters": lambda store: store.dead_events(after="A", limit=50),
     "stuck": lambda store: store.stuck_work(50),
+    "what waits long": lambda store: store.long_waiting(),
+    "what nobody saw gone": lambda store: store.long_unconfirmed(),
+    "what is still stuck": lambda store: store.still_stuck(),
+    "what falls due soon": lambda store: store.due_within(1),
 }
 SORTED_IN_MEMORY = {"events of a case"}
 """A handful of rows each."""

@@ -58,7 +58,7 @@ def limit_pages(store: SqlStore, pages: int) -> None:
 def test_disk_error_under_commit_ends_process(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     store = sqlite_database.open()
     error = sqlite3.OperationalError("disk I/O error")
-    monkeypatch.setattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR_FSYNC, raising=False)
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
     assert store._db.backend.classify(error, writing=True) is Failure.BROKEN
     assert store._db.backend.classify(error, writing=False) is Failure.AWAY
 
@@ -132,23 +132,22 @@ def test_lost_server_comes_back(postgres_database: Database, postgres_server: Po
 def test_lost_answer_is_asked_for(postgres_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     store = postgres_database.open()
     dialect = store._db.backend.writer.dialect
-    really_commit = dialect.do_commit
+    really_commit, breaks = dialect.do_commit, ["after"]
 
-    def hang_up(connection: Any) -> None:
-        monkeypatch.setattr(dialect, "do_commit", really_commit)
-        connection.dbapi_connection.close()
-        raise psycopg.OperationalError("the line broke")
+    def do_commit(connection: Any) -> None:
+        breaks_when = breaks.pop() if breaks else "never"
+        if breaks_when != "before":
+            really_commit(connection)
+        if breaks_when != "never":
+            connection.dbapi_connection.close()
+            raise psycopg.OperationalError("the line broke")
 
-    def commit_and_hang_up(connection: Any) -> None:
-        really_commit(connection)
-        hang_up(connection)
-
-    monkeypatch.setattr(dialect, "do_commit", commit_and_hang_up)
+    monkeypatch.setattr(dialect, "do_commit", do_commit)
     outcome, notice, _ = notice_outcome()
     commit(store, outcome)
     assert store.load_notice(notice).items
 
-    monkeypatch.setattr(dialect, "do_commit", hang_up)
+    breaks.append("before")
     more, _, _ = notice_outcome("N-2")
     with pytest.raises(StoreUnavailableError):
         store.commit([more])

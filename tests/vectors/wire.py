@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ from typing import Any
 
 from receiver.keyfiles import init_folder
 from receiver.processes.gunicorn_app import REQUEST_SECONDS
-from tests.support import free_port, wait_until
+from tests.support import end_process, free_port, wait_until
 from tests.vectors.generate import HERE, NOW, ORIGINS
 
 ROOT = HERE.parents[1]
@@ -143,13 +142,7 @@ def still_server(folder: Path, *, request_seconds: float = REQUEST_SECONDS) -> I
         wait_until(lambda: _ready(server), "the public side is ready", seconds=60)
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        assert end_process(process), "the public side did not end when asked"
 
 
 def _ready(server: Server) -> bool:

@@ -163,6 +163,11 @@ def test_a_new_database_is_made_first(typed: Typed) -> None:
 def test_one_is_not_many(count: int, words: str) -> None:
     assert measured_words({"entries": count}) == words
     assert measured_words({"open_pages": 1}) == "1 open page"
+    assert measured_words({"addresses": 1}) == "1 address"
+
+
+def test_a_user_is_no_count() -> None:
+    assert measured_words({"uid": 10001}) == "uid 10001"
 
 
 def test_missing_copies_promise_no_command(database: Typed) -> None:

@@ -22,6 +22,7 @@ from receiver.cli.findings import Finding, Level, fail, measured_words, ok
 from receiver.config import Config
 from receiver.config.reference import document as settings_document
 from tests.doubles.check_answers import answers, config_of, only
+from tests.support import need_root, nobody
 from tests.unit.cli.conftest import Typed
 
 ROOT = Path(__file__).parents[3]
@@ -147,6 +148,23 @@ def files(folder: Path) -> set[str]:
 def test_check_makes_no_database(typed: Typed) -> None:
     assert only(db_checks.ask_database(config_of(typed)), "D01").level is Level.FAIL
     assert not (typed.folder / "data" / "receiver.db").exists()
+
+
+def test_who_may_not_reach_the_keys_is_told_so(typed: Typed, tmp_path: Path) -> None:
+    need_root()
+    config = config_of(typed)
+    for above in (tmp_path, *list(tmp_path.parents)[:2], typed.folder):
+        above.chmod(0o755)
+    with nobody():
+        other, found = keys.typed_by_another(config), [*keys.ask_files(config), *keys.ask_keys(config)]
+    assert other is not None
+    assert "typed by uid 65534, and the keys belong to uid 0" in other.words
+    assert set(answers(found)) == {"C32"}
+
+
+def test_an_unread_key_file_asks_nothing_of_the_issuer(typed: Typed) -> None:
+    told = only(rules.ask_issuers(config_of(typed, ISSUER.format(name="iwf"))), "R03")
+    assert (told.level, "C30" in told.hint) == (Level.FAIL, True)
 
 
 def test_root_tries_nothing_out_for_others(database: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

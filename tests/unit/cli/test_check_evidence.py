@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from receiver.cli.check import exit_code
 from receiver.cli.checks import evidence, listening, peers
+from receiver.cli.exits import Exit
 from receiver.cli.findings import Finding, Level
 from receiver.config import Config
 from receiver.domain.clock import SystemClock
@@ -47,6 +49,13 @@ def test_vault_reads_back_what_it_seals(typed: Typed, monkeypatch: pytest.Monkey
     assert (found.level, found.measured["sample_bytes"]) == (Level.OK, evidence.SAMPLE_BYTES)
     monkeypatch.setattr("receiver.vault.stream.open_payload", lambda *_: 0)
     assert only(evidence.ask_vault(config), "V07").level is Level.FAIL
+
+
+def test_little_space_is_not_called_enough(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only(evidence.ask_vault(config_of(typed)), "V03").level is Level.OK
+    words = ("the vault has only 3 MiB left; free space before it is full",)
+    monkeypatch.setattr("receiver.vault.vault.DirectoryVault.probe", lambda _self: words)
+    assert only(evidence.ask_vault(config_of(typed)), "V03").level is Level.FAIL
 
 
 def test_vault_without_recipients_is_told(typed: Typed) -> None:
@@ -155,6 +164,7 @@ def test_callback_address_is_measured(typed: Typed, monkeypatch: pytest.MonkeyPa
         assert answers(found) == ["B01", "B02", "B03", "T03"]
         assert [only(found, question).level.value for question in ("B03", "T03")] == wanted
         assert only(found, "B03").measured == {"left_days": days}
+        assert ("behind ours" in only(found, "T03").words) == (off > 60)
 
 
 def test_callback_address_that_fails_is_named(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +172,6 @@ def test_callback_address_that_fails_is_named(typed: Typed, monkeypatch: pytest.
     for kind, question in (
         (SendFailure.DNS, "B01"),
         (SendFailure.REFUSED_ADDRESS, "B01"),
-        (SendFailure.CONNECT, "B02"),
         (SendFailure.TLS, "B02"),
     ):
         assert answers(peers_found(config, monkeypatch, SendError(kind, "words")), Level.FAIL) == [question]
@@ -171,6 +180,32 @@ def test_callback_address_that_fails_is_named(typed: Typed, monkeypatch: pytest.
     assert told.level is Level.WARN
     assert "https address" in told.hint
     assert "firewall" not in told.hint
+
+
+@pytest.mark.parametrize("kind", [SendFailure.CONNECT, SendFailure.TIMEOUT])
+def test_an_issuer_that_is_down_fails_nothing(typed: Typed, monkeypatch: pytest.MonkeyPatch, kind: SendFailure) -> None:
+    found = peers_found(config_of(typed, CALLBACK), monkeypatch, SendError(kind, "words"))
+    assert answers(found) == ["B02"]
+    assert (found[0].level, found[0].as_json()["level"], exit_code(found)) == (Level.WARN, "warn", Exit.OK)
+    assert "tried again" in found[0].hint
+
+
+def test_a_key_server_that_is_down_keeps_its_keys(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_url = CALLBACK.replace("keys_file =", "# keys_file =").replace("callback_url", "keys_url")
+    monkeypatch.setattr("receiver.cli.checks.peers.peek", down)
+    found = only(peers.ask_peers(config_of(typed, by_url)), "B02")
+    assert (found.level, found.see) == (Level.WARN, "docs/settings.md#issuerskeys_url")
+    assert "stay in force" in found.hint
+
+
+def down(_url: str, **_more: object) -> Peer:
+    raise SendError(SendFailure.CONNECT, "words")
+
+
+def test_an_unusable_authority_fails(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = peers_found(config_of(typed, CALLBACK), monkeypatch, OSError("not a certificate"))
+    assert answers(found, Level.FAIL) == ["B02"]
+    assert "callback_ca_file" in found[0].hint
 
 
 def test_an_issuer_that_hears_nothing_is_told(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,18 @@ def test_little_space_is_told(database_config: Config, monkeypatch: pytest.Monke
     for free, level in ((db_checks.LOW_BYTES - 1, Level.WARN), (db_checks.FULL_BYTES - 1, Level.FAIL)):
         monkeypatch.setattr("shutil.disk_usage", lambda _path, free=free: type("Usage", (), {"free": free}))
         assert only(database_module_asks(database_config), "D05").level is level
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "Free space"), (errno.EROFS, "can be written")])
+def test_a_folder_that_takes_nothing_is_told(
+    database_config: Config, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refused(_folder: Path) -> float:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("receiver.cli.checks.database._synced_ms", refused)
+    told = only(database_module_asks(database_config), "D05")
+    assert (told.level, words in told.hint) == (Level.FAIL, True)
 
 
 def test_unsafe_settings_and_roles_are_told(database_config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +136,20 @@ def test_a_pause_is_told(database: Typed, database_config: Config) -> None:
 
 
 # --- stores, gates, caches, the agent
+
+
+def test_a_store_whose_root_is_gone_is_named(typed: Typed, tmp_path: Path) -> None:
+    root, quarantine = tmp_path / "www", tmp_path / "q"
+    table = f'root = "{root}"\nquarantine_dir = "{quarantine}"\nagent = "unix:run/agent.sock"\n'
+    config = config_of(typed, f'[adapters.files]\ntype = "filesystem"\n{table}')
+
+    def words() -> str:
+        (found,) = [f for f in adapters.ask_adapters(config) if (f.id, f.about) == ("A02", "adapters.files")]
+        return found.words
+
+    assert words() == f"{root}, its root, is not there"
+    root.mkdir()
+    assert "agent does not answer" in words()
 
 
 def test_each_adapter_measures_itself(typed: Typed) -> None:

@@ -11,10 +11,13 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from receiver.cli import main
+from receiver.cli.checks import database
+from receiver.cli.findings import Level
 from receiver.cli.root import COMMANDS
 from receiver.keyfiles import KeyFileError, init_folder
 from receiver.verification.jwk import load_jwks, thumbprint
 from receiver.verification.signing import check_private_key
+from tests.doubles.check_answers import config_of, only
 from tests.unit.cli.conftest import Typed
 
 
@@ -77,7 +80,8 @@ def test_init_with_a_bad_origin_says_so(tmp_path: Path) -> None:
 def test_missing_settings_end_with_three(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--config", str(tmp_path / "none.toml"), "route", "list"])
     assert result.exit_code == 3
-    assert "takedown-receiver init DIR" in result.output
+    assert f"{tmp_path / 'none.toml'}: the file cannot be read" in result.output
+    assert all(words in result.output for words in ("takedown-receiver init DIR", "--config FILE"))
 
 
 def test_check_is_green_after_the_first_steps(typed: Typed) -> None:
@@ -117,6 +121,20 @@ def test_tables_say_their_version(typed: Typed) -> None:
     assert told["tables"] == told["program"]
 
 
+BEFORE_THE_TABLES = (
+    ("vault", "verify"), ("explain",), ("ledger", "verify"), ("pause", "--list"), ("resume",),
+    ("admin-user", "list"), ("admin-user", "add", "anna"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", BEFORE_THE_TABLES, ids=" ".join)
+def test_too_early_says_what_to_type(typed: Typed, words: tuple[str, ...]) -> None:
+    shown = typed(*words, stdin="https://img.example.net/x\n", code=1).output
+    assert f"{typed.folder / 'data' / 'receiver.db'} is not there yet" in shown
+    assert "takedown-receiver db upgrade" in shown
+    assert list((typed.folder / "data").iterdir()) == []
+
+
 def test_grants_are_printed_as_sql(typed: Typed) -> None:
     roles = ("--web", "t_web", "--admin", "t_admin", "--worker", "t_worker")
     shown = typed("db", "grants", *roles).output
@@ -132,7 +150,12 @@ def test_pause_and_resume(typed: Typed) -> None:
     assert told["by"].startswith("cli:")
     assert "paused already" in typed("pause", "--adapter", "www", code=1).output
     assert "adapter:www" in typed("check").output
+    typed("pause")
     typed("resume", "--adapter", "www")
+    # The other pause still calls people; this one has nothing left to call about.
+    assert only(database.ask_processes(config_of(typed)), "W04").measured["open_pages"] == 1
+    typed("resume")
+    assert only(database.ask_processes(config_of(typed)), "W04").level is Level.OK
     assert "not paused" in typed("resume", "--adapter", "www", code=1).output
     assert typed.json("pause", "--list") == []
 
@@ -171,6 +194,10 @@ def test_people_get_one_time_passwords(typed: Typed) -> None:
     assert len(password) > 20
     assert "already" in typed("admin-user", "add", "anna", code=1).output
     assert typed.json("admin-user", "list") == [{"name": "anna", "role": "reviewer", "disabled": False}]
+    assert "anna is approver" in typed("admin-user", "role", "anna", "approver").output
+    assert typed.json("admin-user", "list")[0]["role"] == "approver"
+    typed("admin-user", "role", "anna", "boss", code=2)
+    assert "no account bert" in typed("admin-user", "role", "bert", "viewer", code=1).output
     token = typed("admin-user", "token", "anna", "--scope", "read").stdout.strip()
     (listed,) = typed.json("admin-user", "tokens", "anna")
     assert token not in json.dumps(listed)

@@ -11,10 +11,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from receiver.cli.checks import rules
+from receiver.cli.findings import Level
 from receiver.cli.opened import opened
 from receiver.config import load_config
-from receiver.domain.outcome import Insert, Outcome, Table
-from receiver.verification.jwk import public_members
+from receiver.verification.jwk import load_jwks, public_members
+from receiver.verification.keys import KeyStatus
+from receiver.wiring.enrolment import enter_fetched
+from receiver.wiring.register import LiveRegister
+from tests.doubles.check_answers import only
 from tests.unit.cli.conftest import Typed
 
 
@@ -98,22 +103,97 @@ def test_revoked_key_is_in_the_register(issuer: Typed) -> None:
     assert [proof["kind"] for proof in told["proofs"]] == ["key.revoked", "key.revoked"]
 
 
-def test_published_key_takes_two_people(issuer: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    issuer("db", "upgrade")
-    with opened(load_config(issuer.folder / "config.toml", {})) as store:
-        values: dict[str, str | None] = {"issuer": "iwf", "kid": "k2", "thumbprint": "seen", "state": "pending"}
-        values |= dict.fromkeys(("not_before", "not_after", "revoked_at"))
-        assert store.commit([Outcome(changes=(Insert(table=Table.ISSUER_KEY, values=values),))])[0].error is None
-    words = ("issuer", "approve-key", "iwf", "k2", "--fingerprint")
-    assert "not its fingerprint" in issuer(*words, "other", code=1).output
+@pytest.fixture
+def published(typed: Typed) -> Typed:
+    """An issuer whose server a worker has asked already, and written down what it said."""
+    typed("issuer", "add", "ncm", "--keys-url", "https://hotline.example/keys", "--category", "csam=act")
+    typed("db", "upgrade")
+    publish(typed, jwk("ncm-1"))
+    config = load_config(typed.folder / "config.toml", {})
+    with opened(config) as store:
+        enter_fetched(config, store, lambda outcome: store.commit([outcome]), "ncm")
+    return typed
+
+
+def publish(typed: Typed, *keys: Mapping[str, Any]) -> None:
+    folder = typed.folder / "data" / "key-directories"
+    folder.mkdir(exist_ok=True)
+    jwks(folder, "ncm.jwks.json", *keys)
+
+
+def keys_of(typed: Typed, issuer: str) -> dict[str, tuple[str, str]]:
+    (told,) = [entry for entry in typed.json("issuer", "list") if entry["id"] == issuer]
+    return {key["key_id"]: (key["state"], key["fingerprint"]) for key in told["keys"]}
+
+
+def believed(typed: Typed, key_id: str) -> KeyStatus | None:
+    """As a process that verifies notices sees it."""
+    config = load_config(typed.folder / "config.toml", {})
+    with opened(config) as store:
+        found = LiveRegister(config, store).find(key_id)
+    return None if found is None else found.status
+
+
+def test_published_key_takes_two_people(published: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, seen = keys_of(published, "ncm")["ncm-1"]
+    assert (state, believed(published, "ncm-1")) == ("pending", KeyStatus.PENDING)
+    shown = published("issuer", "list").output
+    assert all(words in shown for words in ("approve-key", seen))
+    words = ("issuer", "approve-key", "ncm", "ncm-1", "--fingerprint")
+    assert "not its fingerprint" in published(*words, "other", code=1).output
     monkeypatch.setenv("SUDO_USER", "anna")
-    assert "1 more person" in issuer(*words, "seen").output
-    assert "another person" in issuer(*words, "seen", code=1).output
+    assert "1 more person" in published(*words, seen).output
+    assert "another person" in published(*words, seen, code=1).output
+    assert (keys_of(published, "ncm"), believed(published, "ncm-1")) == ({"ncm-1": ("pending", seen)}, "pending")
     monkeypatch.setenv("SUDO_USER", "bert")
-    assert "k2 is active" in issuer(*words, "seen").output
-    assert "no key k2" in issuer(*words, "seen", code=1).output
-    with opened(load_config(issuer.folder / "config.toml", {})) as store:
-        assert [row.state for row in store.key_overlay()] == ["active"]
+    assert "ncm-1 is active" in published(*words, seen).output
+    assert "no key ncm-1" in published(*words, seen, code=1).output
+    assert (keys_of(published, "ncm"), believed(published, "ncm-1")) == ({"ncm-1": ("active", seen)}, "active")
+    assert "approve-key" not in published("issuer", "list").output
+
+
+def test_check_tells_of_keys_that_wait(published: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(published.folder / "config.toml", {})
+    told = only(rules.ask_register(config), "R09")
+    assert (told.level, told.measured) == (Level.WARN, {"waiting_keys": 1})
+    for person in ("anna", "bert"):
+        monkeypatch.setenv("SUDO_USER", person)
+        published("issuer", "approve-key", "ncm", "ncm-1", "--fingerprint", keys_of(published, "ncm")["ncm-1"][1])
+    told = only(rules.ask_register(config), "R09")
+    assert (told.level, told.measured) == (Level.OK, {"keys": 1})
+    published("issuer", "revoke", "ncm", "ncm-1", "--reason", "stolen")
+    assert "any more" in only(rules.ask_register(config), "R09").words
+
+
+def test_check_asks_no_register_that_is_not_there(issuer: Typed) -> None:
+    config = load_config(issuer.folder / "config.toml", {})
+    assert list(rules.ask_register(config)) == []
+    assert list((issuer.folder / "data").iterdir()) == []
+    (issuer.folder / "data" / "receiver.db").touch()
+    assert list(rules.ask_register(config)) == []
+
+
+def test_a_key_swapped_meanwhile_is_not_believed(published: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("issuer", "approve-key", "ncm", "ncm-1", "--fingerprint")
+    monkeypatch.setenv("SUDO_USER", "anna")
+    published(*words, keys_of(published, "ncm")["ncm-1"][1])
+    other = jwk("ncm-1")
+    publish(published, other)
+    assert keys_of(published, "ncm") == {}
+    monkeypatch.setenv("SUDO_USER", "bert")
+    (record,) = load_jwks("ncm", json.dumps({"keys": [other]}).encode())
+    assert "not its fingerprint" in published(*words, record.thumbprint, code=1).output
+    assert believed(published, "ncm-1") is None
+
+
+def test_a_published_key_can_be_revoked(published: Typed) -> None:
+    published("issuer", "revoke", "ncm", "ncm-1", "--reason", "stolen")
+    assert keys_of(published, "ncm")["ncm-1"][0] == "revoked"
+
+
+def test_unreadable_published_keys_are_said(published: Typed) -> None:
+    (published.folder / "data" / "key-directories" / "ncm.jwks.json").write_text("{")
+    assert "the keys that ncm published cannot be read" in published("issuer", "list", code=1).output
 
 
 def test_route_is_written_and_listed(typed: Typed) -> None:
@@ -173,6 +253,7 @@ def test_explain_says_why_nothing_would_be_done(typed: Typed, text: str, would: 
 
 
 def test_explain_takes_no_url_as_argument(typed: Typed) -> None:
+    typed("db", "upgrade")
     typed("explain", "https://img.example.net/a", code=2)
     assert "nothing came" in typed("explain", stdin="\n", code=1).output
     typed("db", "upgrade")

@@ -173,7 +173,7 @@ def test_unlistable_conf_d_is_a_mistake(write: Write, monkeypatch: pytest.Monkey
     """Taken for an empty folder it would make every issuer and route in it vanish."""
     path = write(WHOLE)
     (path.parent / "conf.d").write_text("no folder")
-    with pytest.raises(ConfigError, match=r"C01 conf\.d: the folder cannot be read"):
+    with pytest.raises(ConfigError, match=r"C01 .*/conf\.d: the folder cannot be read"):
         load_config(path, {})
     (path.parent / "conf.d").unlink()
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from receiver.config import file_problems, load_config
+from receiver.config import Config, file_problems, load_config
 from receiver.config.conf_d import ConfDError, to_toml, write_entry
+from receiver.config.files import closed_folder
 from receiver.config.mounts import network_filesystem
 from receiver.keyfiles import init_folder
-from tests.support import need_root
+from tests.support import need_root, nobody
 
 MOUNTS = """\
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -89,17 +90,43 @@ def test_missing_and_open_files_are_named(tmp_path: Path) -> None:
     assert file_problems(config, "web") == []
 
 
-def test_unreadable_key_names_uid_and_mode(tmp_path: Path) -> None:
+@pytest.fixture
+def roots(tmp_path: Path) -> Config:
+    """Settings of root's, in folders that everybody may pass through."""
     need_root()
     folder = tmp_path / "receiver"
     init_folder(folder, origin="https://notices.host.example")
-    config = load_config(folder / "config.toml", {})
     for above in (tmp_path, *list(tmp_path.parents)[:2], folder, folder / "keys"):
         above.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        found = file_problems(config, "admin")
-    finally:
-        os.seteuid(0)
+    return load_config(folder / "config.toml", {})
+
+
+def test_unreadable_key_names_uid_and_mode(roots: Config) -> None:
+    with nobody():
+        found = file_problems(roots, "admin")
     assert [problem.id for problem in found] == ["C32"]
     assert "uid 65534 (owner 0, mode 600)" in found[0].message
+
+
+def test_a_closed_folder_is_named(roots: Config) -> None:
+    keys = roots.folder / "keys"
+    keys.chmod(0o700)
+    with nobody():
+        found = file_problems(roots)
+    assert {problem.id for problem in found} == {"C32"}
+    assert all(f"the folder {keys} is closed" in problem.message for problem in found)
+    keys.chmod(0o755)
+    roots.folder.chmod(0o700)
+    with nobody():
+        assert closed_folder(roots.keys.data_key_file) == roots.folder
+    assert closed_folder(roots.keys.data_key_file) is None
+
+
+def test_a_database_out_of_reach_is_not_to_be_made(roots: Config) -> None:
+    told = [roots.database.is_to_be_made]
+    (roots.server.data_dir / "receiver.db").touch()
+    told.append(roots.database.is_to_be_made)
+    roots.server.data_dir.chmod(0o700)
+    with nobody():
+        told.append(roots.database.is_to_be_made)
+    assert told == [True, False, False]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.domain.backoff import LONGEST_SECONDS, PAGE_AFTER_ATTEMPTS, backoff_seconds, spread
+from receiver.domain.backoff import LONGEST_SECONDS, backoff_seconds, spread
+from receiver.domain.causes import at
 from receiver.domain.errors import LostLeaseError
 from receiver.domain.moves import move, same_lease, stuck, try_again
 from receiver.domain.status import Track
@@ -58,20 +59,20 @@ def test_try_again_honours_the_other_side() -> None:
     assert (retry.due_at, retry.state, retry.first_failed_at) == (NOW + 90 * SECOND, "purge", 5)
 
 
-@pytest.mark.parametrize("failures", range(PAGE_AFTER_ATTEMPTS + 2))
-def test_person_is_called_once(failures: int) -> None:
-    pages = try_again(work_row(attempts=failures), "away", now=NOW).pages
-    assert [p.kind for p in pages] == (["exposure.waiting"] if failures + 1 == PAGE_AFTER_ATTEMPTS else [])
-
-
 def test_stuck_remembers_where_it_stood() -> None:
     first = stuck(work_row(state="purge"), "broken", now=NOW)
     assert first.work is not None
     assert (first.work.state, first.work.stuck_from, first.work.due_at) == ("stuck", "purge", None)
-    assert [p.kind for p in first.pages] == ["exposure.stuck"]
+    assert [(p.kind, p.subject) for p in first.pages] == [("exposure.stuck", "case-1")]
     again = stuck(work_row(state="stuck", stuck_from="purge"), "broken", now=NOW).work
     assert again is not None
     assert again.stuck_from == "purge"
+
+
+def test_one_place_calls_once_for_many() -> None:
+    words = at("store www", "block: it may not be done")
+    calls = {(p.kind, p.subject) for case in "ab" for p in stuck(work_row(subject=case), words, now=NOW).pages}
+    assert calls == {("exposure.stuck", words)}
 
 
 def test_row_without_lease_never_moves() -> None:

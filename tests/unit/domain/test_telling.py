@@ -66,9 +66,7 @@ def test_clock_that_jumped_gives_no_negative_time() -> None:
 
 
 def test_times_are_rfc3339_in_utc() -> None:
-    data = event_data(
-        item_row(), notice_row(), ItemStatus.REVIEW, now=NOW, policy=POLICY, reason=None, facts=Facts()
-    )
+    data = event_data(item_row(), notice_row(), ItemStatus.REVIEW, now=NOW, policy=POLICY, reason=None, facts=Facts())
     assert data["received_at"] == data["status_at"] == "2026-09-21T14:13:20.000Z"
     assert data["blocked_at"] is None
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from receiver.domain.causes import Unconfirmed, Waiting
 from receiver.domain.clock import from_micros, to_micros
-from receiver.domain.outcome import Outcome, Page
+from receiver.domain.outcome import Outcome, Page, Update
+from receiver.domain.ports import PageRow
 from receiver.engine.alarms import AGAIN_MICROS, Alarm, Alarms, clock_alarms, review_alarms, sweep_alarms
 from receiver.engine.sweeps import DEADLINE, sweeps_for
 from tests.doubles.case_rows import NOW, SECOND
@@ -25,6 +27,11 @@ class Book:
         self.calls: list[tuple[str, str]] = []
         self.ages: dict[str, int] = {}
         self.review: dict[str, tuple[int, int]] = {}
+        self.waiting: tuple[Waiting, ...] = ()
+        self.unclear: tuple[Unconfirmed, ...] = ()
+        self.stuck: set[tuple[str, str]] = set()
+        self.open: tuple[PageRow, ...] = ()
+        self.changes: list[tuple[str, str]] = []
 
     def now(self) -> int:
         return self.at
@@ -38,6 +45,22 @@ class Book:
     def waiting_in_review(self) -> dict[str, tuple[int, int]]:
         return self.review
 
+    def long_waiting(self) -> tuple[Waiting, ...]:
+        return self.waiting
+
+    def long_unconfirmed(self) -> tuple[Unconfirmed, ...]:
+        return self.unclear
+
+    def still_stuck(self) -> set[tuple[str, str]]:
+        return self.stuck
+
+    def open_pages(self, limit: int) -> tuple[PageRow, ...]:
+        return self.open[:limit]
+
+    def change(self, change: Update) -> None:
+        assert change.where == {"id": change.where["id"], "count": 1, "acknowledged_at": None}
+        self.changes += [(change.where["id"], name) for name in change.values]
+
     def page(self, kind: str, subject: str, _words: str) -> None:
         self.calls.append((kind, subject))
         self.paged[kind, subject] = (self.at, True)
@@ -48,7 +71,7 @@ class Book:
 
 def test_one_call_until_it_comes_back() -> None:
     book = Book()
-    alarms = Alarms(book, [lambda: [Alarm(kind="space.low", subject="vault", text="t")]], book.page)
+    alarms = Alarms(book, [lambda: [Alarm(kind="space.low", subject="vault", text="t")]], book.page, book.change)
     for _ in range(2):
         alarms()
     assert book.calls == [("space.low", "vault")]
@@ -62,7 +85,7 @@ def test_one_call_until_it_comes_back() -> None:
 
 def test_newer_items_call_anew_after_acknowledgement() -> None:
     book = Book()
-    alarms = Alarms(book, [lambda: review_alarms(book)], book.page)
+    alarms = Alarms(book, [lambda: review_alarms(book)], book.page, book.change)
     book.review = {"iwf": (3, NOW - SECOND)}
     alarms()
     book.acknowledge("review.waiting", "iwf")
@@ -112,7 +135,7 @@ def test_review_is_called_about_once(world: World) -> None:
     def page(kind: str, subject: str, words: str) -> None:
         world.commit(Outcome(pages=(Page(kind=kind, subject=subject, text=words),)))
 
-    alarms = Alarms(world.db, [lambda: review_alarms(world.db)], page)
+    alarms = Alarms(world.db, [lambda: review_alarms(world.db)], page, lambda _change: None)
     alarms()
     assert world.db.open_pages(5) == ()
     for number in range(2):

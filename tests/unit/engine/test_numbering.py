@@ -12,6 +12,7 @@ from receiver.domain.entry import BATCH_ENTRIES
 from receiver.domain.errors import LedgerConflictError, ReceiverError, StoreUnavailableError
 from receiver.engine import numbering as module
 from receiver.engine.numbering import Numbering
+from tests.doubles.numbers import set_numbers
 from tests.support import wait_until
 
 
@@ -20,10 +21,10 @@ class Signed:
 
 
 class Sequencer:
-    """Numbers `batches` times; raises `errors` first, in order."""
+    """Numbers `entries` each of `batches` times; raises `errors` first, in order."""
 
-    def __init__(self, *errors: Exception, batches: int = 0, due: int = 0) -> None:
-        self.errors, self.batches, self.due = list(errors), batches, due
+    def __init__(self, *errors: Exception, batches: int = 0, due: int = 0, entries: int = 1) -> None:
+        self.errors, self.batches, self.due, self.entries = list(errors), batches, due, entries
         self.rounds = self.checkpoints = 0
 
     def run_once(self) -> int:
@@ -31,7 +32,7 @@ class Sequencer:
         if self.errors:
             raise self.errors.pop(0)
         self.batches -= 1
-        return int(self.batches >= 0)
+        return self.entries if self.batches >= 0 else 0
 
     def checkpoint_due(self) -> bool:
         self.due -= 1
@@ -64,8 +65,7 @@ class Leads:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ROUND_SECONDS", "LEAD_RETRY_SECONDS", "ALARM_RETRY_SECONDS"):
-        monkeypatch.setattr(module, name, 0.01)
+    set_numbers(monkeypatch, module, ROUND_SECONDS=0.01, LEAD_RETRY_SECONDS=0.01, ALARM_RETRY_SECONDS=0.01)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def test_unreachable_lead_is_asked_again() -> None:
 
 @pytest.mark.parametrize("error", [LedgerConflictError("rival"), StoreUnavailableError("away")])
 def test_lead_is_given_up_without_spinning(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(module, "ROUND_SECONDS", 0.1)
+    set_numbers(monkeypatch, module, ROUND_SECONDS=0.1)
     sequencer, leads = Sequencer(*[error] * 1000), Leads()
     with running(sequencer, leads) as pages:
         wait_until(lambda: sequencer.rounds >= 3, "it tries again")
@@ -141,10 +141,8 @@ def test_unwritten_page_keeps_the_thread_alive() -> None:
 @pytest.mark.parametrize(("entries", "goes_on"), [(BATCH_ENTRIES, True), (BATCH_ENTRIES - 1, False)])
 def test_only_full_batch_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, entries: int, goes_on: bool) -> None:
     """Less than that waits a round: each transaction of the sequencer stands in the way of the acts'."""
-    monkeypatch.setattr(module, "ROUND_SECONDS", 60)
-    sequencer, leads = Sequencer(batches=2), Leads()
-    counted = sequencer.run_once
-    monkeypatch.setattr(sequencer, "run_once", lambda: entries * counted())
+    set_numbers(monkeypatch, module, ROUND_SECONDS=60)
+    sequencer, leads = Sequencer(batches=2, entries=entries), Leads()
     with running(sequencer, leads):
         wait_until(lambda: sequencer.due < 0, "the batches are through")
         assert sequencer.rounds == (3 if goes_on else 1)

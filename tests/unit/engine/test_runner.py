@@ -17,6 +17,7 @@ from receiver.engine import runner as module
 from receiver.engine.runner import CONFLICTS_IN_A_ROW, Runner
 from receiver.pipeline import Step
 from tests.doubles.case_rows import NOW, work_row
+from tests.doubles.numbers import set_numbers
 from tests.support import wait_until
 
 Steps = Callable[[WorkRow], Step]
@@ -42,9 +43,23 @@ class Ledger:
         return CommitResult()
 
 
+class Impatient(threading.Event):
+    """Lets nobody wait."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return self.is_set()
+
+
 class Bench:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: Steps, *errors: Exception) -> None:
-        self.ledger, self.stopping, self.dispatched = Ledger(*errors), threading.Event(), list[WorkRow]()
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        steps: Steps,
+        *errors: Exception,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        self.ledger, self.stopping, self.dispatched = Ledger(*errors), stopping or threading.Event(), list[WorkRow]()
         self.taken: list[WorkRow] = []
         self.healthy = True
         tools: Any = Clocked()
@@ -54,7 +69,7 @@ class Bench:
             return steps(row)
 
         monkeypatch.setattr(module, "advance", counted)
-        monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+        set_numbers(monkeypatch, module, RETRY_SECONDS=0.01)
         self.runner = Runner(
             committer=self.ledger,
             tools=lambda: tools,
@@ -121,8 +136,7 @@ def test_conflict_decides_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_endless_conflict_calls_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading.Event, "wait", lambda _event, _seconds=None: False)
-    bench = Bench(monkeypatch, onward, *[ConflictError("x")] * (CONFLICTS_IN_A_ROW + 1))
+    bench = Bench(monkeypatch, onward, *[ConflictError("x")] * (CONFLICTS_IN_A_ROW + 1), stopping=Impatient())
     bench.runner.run(work_row(state="purge"))
     assert bench.moves == [("stuck", False)]
     assert "same conflict" in bench.ledger.written[0].pages[0].text

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.outcome import CommitResult, Outcome
-from receiver.domain.ports import PageRow
+from receiver.domain.ports import PageRow, Queue
 from receiver.domain.status import Track
 from receiver.engine.sweeps import AT_ONCE, Sweep, Sweeper, sweeps_for
 from tests.doubles.case_rows import NOW, SECOND
@@ -114,6 +114,30 @@ def test_scheduler_runs_and_stops() -> None:
     running.start()
     wait_until(lambda: book.done, "the sweep ran by itself")
     running.stop()
+
+
+def test_urgent_sweeps_run_at_once() -> None:
+    book = Book()
+    sweeps = tuple(Sweep(name=n, every_seconds=3600, job=lambda: None, at_once=n == "now") for n in ("now", "later"))
+    running = Sweeper(sweeps, queue=cast("Queue", book), lead=lambda _name: FreeLead())
+    running.start()
+    wait_until(lambda: book.done, "the urgent one ran", seconds=60)
+    running.stop()
+    assert book.done == ["now"]
+
+
+def test_new_settings_leave_turns_as_they_were() -> None:
+    old, new = (Sweep(name="x", every_seconds=3600, job=lambda: None) for _ in range(2))
+    gone, more = (Sweep(name=name, every_seconds=3600, job=lambda: None) for name in ("gone", "more"))
+    running = Sweeper((old, gone), queue=cast("Queue", Book()), lead=lambda _name: None)
+    running.start()
+    turn = running._scheduler.get_job("x").next_run_time
+    running.use((new, more))
+    jobs = {job.id: job for job in running._scheduler.get_jobs()}
+    running.stop()
+    assert set(jobs) == {"x", "more"}
+    assert jobs["x"].args[0] is new
+    assert jobs["x"].next_run_time == turn
 
 
 def test_old_nonces_are_forgotten() -> None:

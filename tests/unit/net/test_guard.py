@@ -3,7 +3,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-import time
 
 import pytest
 from hypothesis import given
@@ -161,15 +160,13 @@ def test_slow_resolver_is_left_behind() -> None:
     stop = threading.Event()
 
     def slow(_host: str, _port: int) -> list[str]:
-        stop.wait(10)
-        return []
+        stop.wait(60)
+        return ["8.8.8.8"]
 
-    started = time.monotonic()
-    with pytest.raises(SendError) as caught:
+    with pytest.raises(SendError, match="took too long") as caught:
         resolve_public("h", 80, seconds=0.1, resolver=slow)
     stop.set()
     assert caught.value.kind == "dns"
-    assert time.monotonic() - started < 8
 
 
 def test_stuck_resolvers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

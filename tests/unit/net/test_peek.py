@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 
 import pytest
@@ -61,6 +62,13 @@ def test_failures_are_named_without_addresses(
 def test_an_unknown_authority_is_said(authority: tuple[str, ssl.SSLContext]) -> None:
     with Server(DATED, tls=authority[1]) as server, pytest.raises(SendError, match="authority that we do not know"):
         look(f"https://peer.example:{server.port}/")
+
+
+def test_a_silent_server_is_late_not_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("receiver.net.peek.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SendError) as caught:
+        look(f"https://peer.example:{silent.getsockname()[1]}/")
+    assert caught.value.kind is SendFailure.TIMEOUT
 
 
 def test_private_addresses_are_not_visited() -> None:

@@ -17,10 +17,8 @@ from tests.unit.net.sending import OK, kind_of, post
 
 
 def test_silent_peer_times_out(sender: GuardedSender) -> None:
-    started = time.monotonic()
     with mute() as at:
         assert kind_of(sender, int(at.rpartition(":")[2]), total_seconds=0.3) == "timeout"
-    assert time.monotonic() - started < 10
 
 
 SLOW_HEAD = dripping(answer(200, x_padding="a" * 2000), seconds=0.02)
@@ -34,10 +32,8 @@ SLOW_CHUNKS = dripping(answer(200, content_length="0").replace(b"content-length:
 def test_slow_drip_ends_in_time(
     sender: GuardedSender, authority: tuple[str, ssl.SSLContext], say: Callable[[socket.socket, bytes], None], tls: bool
 ) -> None:
-    started = time.monotonic()
     with Server(say, tls=authority[1] if tls else None) as server:
         assert kind_of(sender, server, total_seconds=0.6) == "timeout"
-    assert time.monotonic() - started < 10
 
 
 def test_peer_that_takes_no_body_times_out(sender: GuardedSender) -> None:

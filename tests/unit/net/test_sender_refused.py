@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from receiver.logs import mask_text
 from receiver.net.errors import SendError
 from receiver.net.sender import GuardedSender
 from tests.doubles.web_servers import Server
@@ -41,6 +42,8 @@ def test_other_schemes_are_refused(sender: GuardedSender, url: str) -> None:
     with pytest.raises(SendError) as caught:
         sender.post(url, headers={}, body=b"", allow_private=True)
     assert caught.value.kind == "protocol"
+    # What looks like an address is defanged where people read it, and then the advice would be wrong.
+    assert mask_text(str(caught.value)) == str(caught.value)
 
 
 def test_user_in_address_is_refused(sender: GuardedSender) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -21,10 +20,8 @@ def test_reads_share_one_budget() -> None:
     with Server(dripping(b"a" * 500, seconds=0.02)) as server, connect(parse_address(server.at), seconds=1) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         sock.settimeout(0.2)
-        started = time.monotonic()
         with pytest.raises(TimeoutError):
             drain(sock.recv, 1)
-        assert time.monotonic() - started < 8
         assert 0 < sock.got_bytes < 500
         with pytest.raises(TimeoutError):
             sock.send(b"late")

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from receiver.domain.web import Look, LookTarget
+from receiver.net.sockets import BudgetSocket
+from receiver.outside import ask
 from tests.doubles.web_servers import Server, answer, saying
 
 GONE = saying(answer(404, b"not here"))
+
+
+@contextmanager
+def connecting(connect: Callable[..., BudgetSocket]) -> Iterator[None]:
+    """The network line: looks reach out by this instead of by the real `connect`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ask, "connect", connect)
+        yield
 
 
 def target(*servers: Server | str, url: str = "http://img.example/a.jpg", **more: Any) -> LookTarget:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.domain.status import Verdict
-from receiver.domain.web import NO_ROUTE, TO_HTTPS, Look, LookKind, LookTarget, Seen, combine
+from receiver.domain.web import MALFORMED, NO_ROUTE, TO_HTTPS, Look, LookKind, LookTarget, Seen, combine
 from receiver.outside.judge import edge_name, judge, read_answer
 
 URL = "http://img.example/a.jpg"
@@ -34,6 +35,8 @@ def seen(status: int, headers: dict[str, str] | None = None, **more: Any) -> tup
         (407, "inconclusive", "login"),
         (429, "inconclusive", "rate_limited"),
         (400, "inconclusive", "odd_status"),
+        (414, "inconclusive", "too_long"),
+        (431, "inconclusive", "too_long"),
         (204, "inconclusive", "odd_status"),
         (304, "inconclusive", "odd_status"),
         (301, "inconclusive", "odd_status"),
@@ -46,6 +49,24 @@ def seen(status: int, headers: dict[str, str] | None = None, **more: Any) -> tup
 )
 def test_status_alone_decides(status: int, verdict: str, note: str) -> None:
     assert seen(status) == (verdict, note)
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "note"),
+    [
+        (400, "http://img.example/a%zz.png", "malformed"),
+        (400, "http://img.example/a%", "malformed"),
+        (400, "http://img.example/a%2", "malformed"),
+        (400, "http://img.example/a%%32", "malformed"),
+        (400, "http://img.example/a%25zz.png", "odd_status"),
+        (400, "http://img.example/a.png?x=%zz", "odd_status"),
+        (404, "http://img.example/a%zz.png", ""),
+        (500, "http://img.example/a%zz.png", "server_error"),
+    ],
+)
+def test_refused_spelling_is_no_proof_alone(status: int, url: str, note: str) -> None:
+    judged = judge(read_answer(status, {}), target(), requested_url=url)
+    assert (judged.verdict is Seen.GONE, judged.note) == (status == 404, note)
 
 
 def test_forbidden_is_gone_while_we_deny() -> None:
@@ -130,6 +151,9 @@ def look(verdict: str, note: str = "", kind: LookKind = LookKind.EXACT) -> Look:
 
 GONE, UP, UNCLEAR = look("gone"), look("up"), look("inconclusive", "timeout")
 MOVED_TO_HTTPS = look("inconclusive", TO_HTTPS)
+REFUSED = look("inconclusive", MALFORMED)
+SPELLED_GONE = look("gone", kind=LookKind.SPELLING)
+ELSEWHERE = replace(SPELLED_GONE, address="192.0.2.7:80")
 NO_IPV6 = look("inconclusive", NO_ROUTE)
 
 
@@ -159,6 +183,13 @@ COMBINED = [
     ("to_https_up", [MOVED_TO_HTTPS, other_scheme("up")], "up"),
     ("only_other_scheme", [other_scheme("gone")], "inconclusive"),
     ("moved", [look("inconclusive", "moved")], "inconclusive"),
+    ("refused_and_spelled_gone", [REFUSED, SPELLED_GONE], "gone"),
+    ("refused_alone", [REFUSED], "inconclusive"),
+    ("refused_here_spelled_elsewhere", [REFUSED, ELSEWHERE], "inconclusive"),
+    ("refused_spelled_up", [REFUSED, look("up", kind=LookKind.SPELLING)], "up"),
+    ("refused_spelled_unclear", [REFUSED, look("inconclusive", kind=LookKind.SPELLING)], "inconclusive"),
+    ("refused_here_served_there", [REFUSED, SPELLED_GONE, UP], "up"),
+    ("refused_here_unclear_there", [REFUSED, SPELLED_GONE, UNCLEAR], "inconclusive"),
 ]
 
 

@@ -12,10 +12,9 @@ from receiver.domain.web import LookKind, combine
 from receiver.net.guard import Address
 from receiver.net.sockets import BudgetSocket
 from receiver.net.sockets import connect as connect_to
-from receiver.outside import ask as ask_module
 from receiver.outside.look import BROWSER, OutsideLooker
 from tests.doubles.web_servers import Server, answer, make_ca, saying
-from tests.unit.outside.looking import GONE, notes, target
+from tests.unit.outside.looking import GONE, connecting, notes, target
 
 PICTURE = b"synthetic noise " * 4000
 
@@ -59,7 +58,7 @@ def test_target_goes_out_as_browsers_send_it(looker: OutsideLooker, url: str, as
     assert lines(server.requests[0])[0] == b"GET " + asked + b" HTTP/1.1"
 
 
-def test_no_byte_of_body_is_read(looker: OutsideLooker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_byte_of_body_is_read(looker: OutsideLooker) -> None:
     """What our process takes from the socket ends exactly with the head, even when head and body come together."""
     head = answer(200, content_type="image/jpeg", content_length=str(len(PICTURE)))
     sockets: list[BudgetSocket] = []
@@ -69,8 +68,7 @@ def test_no_byte_of_body_is_read(looker: OutsideLooker, monkeypatch: pytest.Monk
         sockets.append(real(address, seconds=seconds))
         return sockets[-1]
 
-    monkeypatch.setattr(ask_module, "connect", connect)
-    with Server(saying(head + PICTURE)) as server:
+    with connecting(connect), Server(saying(head + PICTURE)) as server:
         looks = looker.look(target(server, expected_size=len(PICTURE)))
     assert [look.verdict for look in looks] == ["up"]
     assert looks[0].length == len(PICTURE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-import time
 from dataclasses import replace
 
 import pytest
@@ -15,21 +14,18 @@ from receiver.domain.web import NO_ROUTE, Look, Seen, combine
 from receiver.net.guard import Address
 from receiver.net.sockets import BudgetSocket
 from receiver.net.sockets import connect as connect_to
-from receiver.outside import ask as ask_module
 from receiver.outside.look import OutsideLooker
 from tests.doubles.web_servers import Server, answer, closed_port, dripping, mute, saying
-from tests.unit.outside.looking import GONE, notes, target
+from tests.unit.outside.looking import GONE, connecting, notes, target
 
 SLOW = dripping(answer(404, x_padding="a" * 2000), seconds=0.02)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_slow_drip_is_inconclusive(hasty: OutsideLooker, authority: tuple[str, ssl.SSLContext], tls: bool) -> None:
-    started = time.monotonic()
     with Server(SLOW, tls=authority[1] if tls else None) as server:
         looks = hasty.look(target(server, url=f"{'https' if tls else 'http'}://img.example/a.jpg"))
     assert (notes(looks), combine(looks)) == (["timeout"], Verdict.INCONCLUSIVE)
-    assert time.monotonic() - started < 10
 
 
 def test_silent_server_is_inconclusive(hasty: OutsideLooker) -> None:
@@ -91,7 +87,7 @@ def test_unknown_name_is_inconclusive() -> None:
     assert (notes(looks), combine(looks)) == (["dns"], Verdict.INCONCLUSIVE)
 
 
-def test_other_scheme_is_looked_at(monkeypatch: pytest.MonkeyPatch, authority: tuple[str, ssl.SSLContext]) -> None:
+def test_other_scheme_is_looked_at(authority: tuple[str, ssl.SSLContext]) -> None:
     """Whole sites that send http on to https: the https answer decides. Loopback stands for a public address."""
     say = saying(answer(301, location="https://img.example/a.jpg"))
     with Server(say) as plain, Server(GONE, tls=authority[1]) as tls:
@@ -102,9 +98,9 @@ def test_other_scheme_is_looked_at(monkeypatch: pytest.MonkeyPatch, authority: t
             assert address.ip == "8.8.8.8"
             return real(Address(ip="127.0.0.1", port=ports[address.port]), seconds=seconds)
 
-        monkeypatch.setattr(ask_module, "connect", connect)
         looker = OutsideLooker(ca_file=authority[0], resolver=lambda _h, _p: ["8.8.8.8"])
-        looks = looker.look(target())
+        with connecting(connect):
+            looks = looker.look(target())
         looker.close()
     assert [(look.kind.value, look.verdict, look.address) for look in looks] == [
         ("exact", "inconclusive", "8.8.8.8:80"),
@@ -114,13 +110,13 @@ def test_other_scheme_is_looked_at(monkeypatch: pytest.MonkeyPatch, authority: t
     assert combine(looks) is Verdict.GONE
 
 
-def test_machine_without_ipv6_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_without_ipv6_says_so() -> None:
     def connect(address: Address, *, seconds: float) -> BudgetSocket:
         raise OSError(errno.ENETUNREACH, f"unreachable within {seconds}: {address}")
 
-    monkeypatch.setattr(ask_module, "connect", connect)
     looker = OutsideLooker(resolver=lambda _h, _p: ["2606:4700::1", "8.8.8.8"])
-    looks = looker.look(target())
+    with connecting(connect):
+        looks = looker.look(target())
     looker.close()
     assert notes(looks) == [NO_ROUTE, "connect"]
 

@@ -203,7 +203,7 @@ def test_gate_that_cannot_deny_is_named() -> None:
     outcome = decide.gate_gave_up(ctx(case_view(exposure=Exposure.DENY)), [], [lame])
     assert state(outcome) == ("deny", True)
     assert on_case(outcome) == {"residual": ["gate_not_denying: edge"]}
-    assert [p.kind for p in outcome.pages] == ["gate.failed"]
+    assert [(p.kind, p.subject) for p in outcome.pages] == [("gate.failed", "[gate edge] cannot deny: no such rule")]
     assert outcome.changes[0].values["result"] == "failed"
 
 
@@ -216,9 +216,9 @@ def test_earlier_version_stays_in_quarantine() -> None:
     assert outcome.work.due_at is None
 
 
-def test_long_wait_is_told_and_paged() -> None:
+def test_long_wait_is_told() -> None:
     view = case_view(case=case_row(blocked_at=NOW), exposure=Exposure.PURGE)
     assert not course.waiting(ctx(view, NOW + 899 * SECOND), [], "away", 0).events
     outcome = course.waiting(ctx(view, NOW + 900 * SECOND), [], "away", 0)
     assert heard(outcome) == [("failed", "unconfirmed")]
-    assert [p.kind for p in outcome.pages] == ["seen.unclear"]
+    assert notes(outcome) == ["seen.unclear"]

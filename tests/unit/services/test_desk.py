@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.domain.outcome import Outcome, Table, Update
+from receiver.domain.outcome import Outcome, Page, Table, Update
 from receiver.domain.status import Track
 from receiver.services import shown
 from receiver.services.admin_errors import BadInputError, NotAllowedError, NotPossibleError
@@ -57,6 +57,18 @@ def test_page_is_acknowledged_once(staff: Staff) -> None:
     with pytest.raises(NotPossibleError):
         staff.services.desk.acknowledge(page, BOB)
     assert staff.entries(page) == ["page.acknowledged"]
+
+
+def test_page_leads_to_its_case(staff: Staff) -> None:
+    """At night nobody wants to search for it; what is about many cases leads to none."""
+    notice = staff.world.notify(staff.world.put("/a.png", b"noise"))
+    staff.world.run()
+    case = staff.world.case_of(notice).case
+    calls = [("door.leaking", case.id), ("place.failing", "store www"), ("immediate_risk", notice)]
+    for kind, subject in calls:
+        staff.world.commit(Outcome(pages=(Page(kind=kind, subject=subject, text="t"),)))
+    found = {page["kind"]: page["case"] for page in staff.services.lists.pages() if page["kind"] in dict(calls)}
+    assert found == {"door.leaking": case.code, "place.failing": None, "immediate_risk": None}
 
 
 def test_stuck_notice_is_looked_at_again(staff: Staff) -> None:

@@ -1,23 +1,9 @@
 from __future__ import annotations
 
-import datetime as dt
-
 from receiver.domain.errors import LostLeaseError
 from receiver.services.health import Health
 from receiver.services.limits import MAX_SENDERS, RateLimit
-
-
-class Hand:
-    """A clock that moves by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def now(self) -> dt.datetime:
-        return dt.datetime.fromtimestamp(self.seconds, dt.UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.unit.services.hand import Hand
 
 
 def test_burst_then_wait_then_more() -> None:

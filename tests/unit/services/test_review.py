@@ -18,6 +18,15 @@ def public(staff: Staff) -> bytes | None:
     return staff.world.public_get(f"https://img.example.net{SECRET_PATH}")
 
 
+def withdrawn(staff: Staff) -> str:
+    """A notice that its issuer has taken back: people are asked."""
+    notice = staff.world.notify(staff.world.put(SECRET_PATH, b"noise"))
+    staff.world.run()
+    staff.world.direct(notice, "withdraw")
+    staff.world.run()
+    return notice
+
+
 def test_release_needs_two_people(staff: Staff) -> None:
     code = staff.blocked_case()
     assert public(staff) is None
@@ -66,10 +75,7 @@ def test_viewer_decides_nothing(staff: Staff) -> None:
 
 
 def test_withdrawal_needs_two_others(staff: Staff) -> None:
-    notice = staff.world.notify(staff.world.put(SECRET_PATH, b"noise"))
-    staff.world.run()
-    staff.world.direct(notice, "withdraw")
-    staff.world.run()
+    notice = withdrawn(staff)
     code = staff.world.case_of(notice).case.code
     (asked,) = staff.decisions(code)
     assert (asked.actor, asked.approvals, asked.needs) == ("issuer:iwf", (), 2)
@@ -85,10 +91,7 @@ def test_withdrawal_needs_two_others(staff: Staff) -> None:
 
 
 def test_two_at_once_count_once_each(staff: Staff) -> None:
-    notice = staff.world.notify(staff.world.put(SECRET_PATH, b"noise"))
-    staff.world.run()
-    staff.world.direct(notice, "withdraw")
-    staff.world.run()
+    notice = withdrawn(staff)
     code = staff.world.case_of(notice).case.code
     (asked,) = staff.decisions(code)
     agree = staff.services.review.agree
@@ -98,10 +101,7 @@ def test_two_at_once_count_once_each(staff: Staff) -> None:
 
 
 def test_one_person_twice_at_once_counts_once(staff: Staff) -> None:
-    notice = staff.world.notify(staff.world.put(SECRET_PATH, b"noise"))
-    staff.world.run()
-    staff.world.direct(notice, "withdraw")
-    staff.world.run()
+    notice = withdrawn(staff)
     code = staff.world.case_of(notice).case.code
     (asked,) = staff.decisions(code)
     agree = staff.services.review.agree

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import random
 import threading
@@ -11,21 +10,9 @@ import pytest
 
 from receiver.domain.errors import StoreUnavailableError
 from receiver.services.limits import BELIEVED_SECONDS, BLOCKS, SharedLimit
+from tests.unit.services.hand import Hand
 
 DEADLINE_SECONDS = 60.0
-
-
-class Hand:
-    """A clock that moves by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def now(self) -> dt.datetime:
-        return dt.datetime.fromtimestamp(self.seconds, dt.UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 class Buckets:

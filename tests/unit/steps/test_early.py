@@ -10,6 +10,7 @@ import pytest
 from receiver.domain.web import Look, LookTarget, Seen
 from receiver.steps import early as module
 from receiver.steps.early import EarlyLooks
+from tests.doubles.numbers import set_numbers
 
 TARGET: Any = LookTarget(url="u", scheme="https", host="h", port=443, denying=False)
 
@@ -106,7 +107,7 @@ def test_forgotten_look_is_unknown(bench: Bench) -> None:
 
 
 def test_leftovers_make_room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT", 2)
+    set_numbers(monkeypatch, module, MAX_KEPT=2)
     for case in ("a", "b", "c"):
         bench.looks.start(case, TARGET)
     bench.pool.finish()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import secrets
 import shutil
 import stat
@@ -13,6 +12,7 @@ import pytest
 
 from receiver.vault import age
 from receiver.vault.vault import DirectoryVault
+from tests.doubles.disk_calls import syncs_and_names
 from tests.doubles.vaults import NOW, Custodian, files, make_vault, need, places, reading
 
 # --- sealing
@@ -79,24 +79,10 @@ def test_nothing_plain_meets_the_disk(tmp_path: Path, vault: DirectoryVault) -> 
     assert not any(b"colour" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_file_and_folder_are_synced_around_naming(
-    tmp_path: Path, vault: DirectoryVault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    acts: list[str] = []
-    sync, rename = os.fsync, os.rename
-
-    def spy_sync(descriptor: int) -> None:
-        acts.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        sync(descriptor)
-
-    def spy_rename(old: str, new: str) -> None:
-        acts.append("name")
-        rename(old, new)
-
+def test_file_and_folder_are_synced_around_naming(vault: DirectoryVault) -> None:
     vault.seal("01FIRST", reading(b"x"))
-    monkeypatch.setattr(os, "fsync", spy_sync)
-    monkeypatch.setattr(os, "rename", spy_rename)
-    vault.seal("01FIRST", reading(b"x"))
+    with syncs_and_names() as acts:
+        vault.seal("01FIRST", reading(b"x"))
     assert acts == ["file", "name"] * 3 + ["folder"] * 3
 
 

@@ -6,10 +6,10 @@ import errno
 import io
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +19,7 @@ from receiver.vault import age
 from receiver.vault.errors import SealMismatchError, VaultUnavailableError
 from receiver.vault.sealing import refs_of
 from receiver.vault.vault import DirectoryVault
+from tests.doubles.disk_calls import disk_calls, is_folder, syncs_and_names
 from tests.doubles.vaults import NOW, Custodian, files, make_vault
 
 BODY = secrets.token_bytes(100_000)
@@ -72,22 +73,10 @@ def test_manifest_knows_what_was_sealed(tmp_path: Path, vault: DirectoryVault, c
         assert vault.check_header(seal.header_ref)
 
 
-def test_item_costs_nine_syncs(tmp_path: Path, vault: DirectoryVault, monkeypatch: pytest.MonkeyPatch) -> None:
-    acts: list[str] = []
-    sync, rename = os.fsync, os.rename
-
-    def spy_sync(descriptor: int) -> None:
-        acts.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        sync(descriptor)
-
-    def spy_rename(old: str, new: str) -> None:
-        acts.append("name")
-        rename(old, new)
-
+def test_item_costs_nine_syncs(tmp_path: Path, vault: DirectoryVault) -> None:
     seal_all(vault)
-    monkeypatch.setattr(os, "fsync", spy_sync)
-    monkeypatch.setattr(os, "rename", spy_rename)
-    seal_all(vault)
+    with syncs_and_names() as acts:
+        seal_all(vault)
     assert acts == ["file", "name"] * 6 + ["folder"] * 3
     assert files(tmp_path) == places_together()
 
@@ -139,23 +128,20 @@ def test_changed_object_takes_all_away(tmp_path: Path, vault: DirectoryVault) ->
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_names_that_fail_are_no_seal(
-    tmp_path: Path, vault: DirectoryVault, which: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_that_fail_are_no_seal(tmp_path: Path, vault: DirectoryVault, which: int) -> None:
     """The folder of payloads, of headers, or of the second headers does not get to the disk."""
     seal_all(vault)
-    sync, folders = os.fsync, 0
+    folders = 0
 
-    def failing(descriptor: int) -> None:
+    def failing(_name: str, sync: Callable[[int], None], descriptor: int) -> None:
         nonlocal folders
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        if is_folder(descriptor):
             folders += 1
             if folders == which + 1:
                 raise OSError(errno.EIO, "Input/output error")
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", failing)
-    with pytest.raises(VaultUnavailableError, match="naming"):
+    with disk_calls(failing, "fsync"), pytest.raises(VaultUnavailableError, match="naming"):
         seal_all(vault)
     assert files(tmp_path) == []
 
@@ -184,30 +170,24 @@ class Dead(BaseException):
 class Fuse:
     """Counts what changes the disk, dies before the chosen act, and knows of each file what was synced of it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, dies_at: int | None) -> None:
+    def __init__(self, dies_at: int | None) -> None:
         self.count, self._dies_at = 0, dies_at
         self.synced: dict[int, bytes] = {}
-        for name in ACTS:
-            monkeypatch.setattr(os, name, self._wired(name, getattr(os, name)))
-        monkeypatch.setattr(os, "unlink", self._wired("unlink", os.unlink, counts=False))
 
-    def _wired(self, name: str, call: Callable[..., object], *, counts: bool = True) -> Callable[..., object]:
-        def wired(*args: object, **kwargs: object) -> object:
-            if self._dies_at is not None and self.count >= self._dies_at:
-                raise Dead
-            self.count += counts
-            if name == "fsync":
-                file = Path(f"/proc/self/fd/{args[0]}")
-                if file.is_file():
-                    self.synced[file.stat().st_ino] = file.read_bytes()
-            return call(*args, **kwargs)
-
-        return wired
+    def __call__(self, name: str, call: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        if self._dies_at is not None and self.count >= self._dies_at:
+            raise Dead
+        self.count += name in ACTS
+        if name == "fsync":
+            file = Path(f"/proc/self/fd/{args[0]}")
+            if file.is_file():
+                self.synced[file.stat().st_ino] = file.read_bytes()
+        return call(*args, **kwargs)
 
 
 def dies(vault: DirectoryVault, at: int | None) -> Fuse:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        fuse = Fuse(monkeypatch, at)
+    fuse = Fuse(at)
+    with disk_calls(fuse, *ACTS, "unlink"):
         if at is None:
             seal_all(vault)
         else:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from receiver.vault.directory import DirectoryStore
 from receiver.vault.sealing import refs_of
+from tests.doubles.disk_calls import disk_calls, is_folder, path_of
 from tests.doubles.vaults import Custodian, make_vault, reading
 
 SEALS = tuple(f"01SEAL{n}" for n in range(12))
@@ -21,27 +22,18 @@ ROOTS = ("vault/payloads", "vault/headers", "second")
 class Acts:
     """What was made, named and synced below a folder, in order."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    def __init__(self, root: Path) -> None:
         self.seen: list[tuple[str, str]] = []
         self._root = root
-        sync, rename, mkdir = os.fsync, os.rename, os.mkdir
 
-        def spy_sync(descriptor: int) -> None:
-            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                self._saw("sync", os.readlink(f"/proc/self/fd/{descriptor}"))
-            sync(descriptor)
-
-        def spy_rename(old: str, new: str) -> None:
-            self._saw("name", new)
-            rename(old, new)
-
-        def spy_mkdir(path: str, mode: int = 0o777) -> None:
-            mkdir(path, mode)
-            self._saw("make", path)
-
-        monkeypatch.setattr(os, "fsync", spy_sync)
-        monkeypatch.setattr(os, "rename", spy_rename)
-        monkeypatch.setattr(os, "mkdir", spy_mkdir)
+    def __call__(self, name: str, call: Callable[..., None], *args: Any) -> None:
+        call(*args)
+        if name == "mkdir":
+            self._saw("make", args[0])
+        elif name == "rename":
+            self._saw("name", args[1])
+        elif is_folder(args[0]):
+            self._saw("sync", path_of(args[0]))
 
     def _saw(self, act: str, path: str) -> None:
         self.seen.append((act, os.path.relpath(path, self._root)))
@@ -52,8 +44,9 @@ class Acts:
 
 @pytest.fixture
 def acts(tmp_path: Path) -> Iterator[Acts]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield Acts(monkeypatch, tmp_path)
+    seen = Acts(tmp_path)
+    with disk_calls(seen, "fsync", "rename", "mkdir"):
+        yield seen
 
 
 def shards() -> set[str]:

@@ -9,12 +9,9 @@ from typing import Any
 from receiver.client.signing import sign_notice
 from receiver.domain.notice import UnverifiedRequest, VerifiedRequest
 from receiver.domain.rows import MessageRow
+from receiver.steps.received_rows import message_insert
 from receiver.verification.keys import KeyRing
-from receiver.verification.policy import (
-    storable,
-    verify_request,
-    verify_stored,
-)
+from receiver.verification.policy import verify_request, verify_stored
 from tests.vectors.base import BODY
 from tests.vectors.keys import ed25519_key, key_records
 from tests.vectors.signer import PrivateKey
@@ -40,19 +37,8 @@ def verify(request: UnverifiedRequest, *, now: dt.datetime = NOW, ring: KeyRing 
 
 
 def stored(verified: VerifiedRequest, **changes: Any) -> MessageRow:
-    fields = {
-        "id": "m",
-        "channel": "http",
-        "issuer": verified.issuer,
-        "body": verified.request.body,
-        "sha256": "",
-        "signature_input": verified.signature_input,
-        "signature": verified.signature,
-        "covered": storable(verified),
-        "key_thumbprint": verified.key_thumbprint,
-        "created_at": 0,
-    }
-    return MessageRow(**{**fields, **changes})
+    """As the public side records it."""
+    return MessageRow(**{**message_insert(verified, id="m", now=0).values, **changes})
 
 
 def again(

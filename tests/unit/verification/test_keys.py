@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from receiver.domain.clock import to_micros
 from receiver.domain.ports import KeyOverlay
-from receiver.verification.enrol import enrolment_statement, enrolment_status, is_vouched_for, screen_fetched
+from receiver.verification.enrol import enrolment_statement, is_vouched_for, screen_fetched
 from receiver.verification.errors import KeyFetchError, KeyRefusedError
 from receiver.verification.jwk import load_jwks, public_members
-from receiver.verification.jwks import check_jwks_url, fetch_keys, may_ask_again, still_good
+from receiver.verification.jwks import KeySnapshot, check_jwks_url, fetch_keys, while_fresh
 from receiver.verification.keys import KeyRecord, KeyRing, KeySource, KeyStatus, Vouch, key_fault, merge_overlay
 from receiver.verification.mechanics import sign_bytes
 from tests.vectors.keys import ed25519_key
@@ -153,21 +153,6 @@ def test_other_words_do_not_vouch(new: KeyRecord, old: KeyRecord) -> None:
     assert not is_vouched_for(new, KeyRing([old]), now=NOW)
 
 
-def test_two_people_activate_a_key() -> None:
-    pending = record(status=KeyStatus.PENDING)
-
-    def status(*people: str, vouched_for: bool = False, **more: Any) -> KeyStatus:
-        return enrolment_status(pending, confirmed_by=people, vouched_for=vouched_for, **more)
-
-    assert status() is status("ann") is status("ann", "ann") is KeyStatus.PENDING
-    assert status("ann", "ben") is status(vouched_for=True) is status("ann", people_needed=1) is KeyStatus.ACTIVE
-
-
-@pytest.mark.parametrize("state", [KeyStatus.RETIRED, KeyStatus.REVOKED])
-def test_confirmation_never_lifts_a_closed_key(state: KeyStatus) -> None:
-    assert enrolment_status(record(status=state), confirmed_by=["ann", "ben"], vouched_for=True) is state
-
-
 def test_fetched_set_is_read_as_pending() -> None:
     jwk = {
         **public_members(ed25519_key("a").public_key()),
@@ -178,8 +163,20 @@ def test_fetched_set_is_read_as_pending() -> None:
     snapshot = fetch_keys("hotline-a", "https://a.example/jwks.json", lambda _url: body, now=NOW)
     assert snapshot.records[0].source is KeySource.URL
     assert snapshot.records[0].vouch == Vouch(key_id="old", signature=bytes(63))
-    assert still_good(snapshot, now=NOW + dt.timedelta(hours=72))
-    assert not still_good(snapshot, now=NOW + dt.timedelta(hours=73))
+
+
+@pytest.mark.parametrize(
+    ("not_after", "until"),
+    [(None, 72), (NOW + dt.timedelta(hours=1), 1), (NOW + dt.timedelta(days=90), 72)],
+)
+def test_old_directory_lets_nothing_new_be_signed(not_after: datetime | None, until: int) -> None:
+    """What came in time still verifies after days, so that a notice which waits is not lost."""
+    snapshot = KeySnapshot(records=(record(not_after=not_after),), fetched_at=NOW)
+    (key,) = while_fresh(snapshot)
+    last, much_later = NOW + dt.timedelta(hours=until), NOW + dt.timedelta(days=30)
+    assert key_fault(key, signed_at=last, now=last) is None
+    assert key_fault(key, signed_at=last + SECOND, now=last + SECOND) == "key-expired"
+    assert key_fault(key, signed_at=last, now=much_later) is None
 
 
 def test_directory_away_is_told_without_url() -> None:
@@ -210,9 +207,3 @@ def test_directory_too_large_is_refused() -> None:
 def test_odd_directory_url_is_refused(url: str) -> None:
     with pytest.raises(KeyFetchError):
         check_jwks_url(url)
-
-
-def test_unknown_key_asks_rarely() -> None:
-    assert may_ask_again(None, now=NOW)
-    assert not may_ask_again(NOW - dt.timedelta(seconds=299), now=NOW)
-    assert may_ask_again(NOW - dt.timedelta(seconds=300), now=NOW)

@@ -9,9 +9,6 @@ import pytest
 
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyStatus
-from receiver.verification.policy import (
-    storable,
-)
 from tests.unit.verification.signed_notices import LATER, NOW, again, ring_with, signed, stored, verify
 from tests.vectors.base import BODY
 
@@ -20,7 +17,7 @@ def test_stored_request_verifies_again() -> None:
     verified = verify(signed())
     second = again(stored(verified))
     assert second.request_sha256 == verified.request_sha256
-    assert "private" not in str(storable(verified))
+    assert "private" not in str(stored(verified).covered)
 
 
 @pytest.mark.parametrize(

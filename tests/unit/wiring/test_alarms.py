@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from receiver.config import Config, load_config
+from receiver.domain.outcome import Update
 from receiver.engine.sweeps import EVERY_SECONDS, every_seconds
 from receiver.keyfiles import init_folder
 from receiver.store import SqlStore
@@ -19,6 +20,10 @@ from receiver.wiring import build_store
 from receiver.wiring.alarms import LOW_BYTES, build_alarms, space_alarms, sweep_names
 
 ISSUER = '[[issuers]]\nid = "{name}"\n{keys}\ncategories = {{ csam = "act" }}\n'
+
+
+def ignore(_change: Update) -> None:
+    """No page is open here that could be over."""
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def test_little_space_calls_for_each_place(config: Config, store: SqlStore, monk
 
 def test_a_changed_key_calls_once(config: Config, store: SqlStore) -> None:
     calls: list[tuple[str, str]] = []
-    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
+    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)), ignore)
     alarms()
     assert not any(kind == "key.alarm" for kind, _ in calls)
     fetched = config.server.data_dir / "key-directories"
@@ -74,7 +79,7 @@ def test_a_changed_key_calls_once(config: Config, store: SqlStore) -> None:
 
 def test_unreadable_keys_call_a_person(config: Config, store: SqlStore) -> None:
     calls: list[tuple[str, str]] = []
-    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
+    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)), ignore)
     (config.folder / "issuers" / "iwf.json").write_text("{")
     alarms()
     assert ("key.alarm", "keys") in calls
@@ -84,7 +89,7 @@ def test_each_key_alarm_calls_for_itself(config: Config, store: SqlStore, monkey
     calls: list[tuple[str, str]] = []
     found = ["an old trifle"]
     monkeypatch.setattr("receiver.wiring.alarms.key_alarms", lambda _config, _store: tuple(found))
-    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)))
+    alarms = build_alarms(config, store, lambda kind, subject, _words: calls.append((kind, subject)), ignore)
     alarms()
     found.append("another issuer's key was taken over")
     alarms()

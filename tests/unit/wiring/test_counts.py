@@ -7,9 +7,8 @@ import os
 import zlib
 from pathlib import Path
 
-import pytest
-
 from receiver.wiring.counts import CountsFile, read_counts
+from tests.doubles.disk_calls import disk_calls
 
 TAKEN = {"what": "notice", "repeated": "false"}
 
@@ -77,14 +76,13 @@ def test_late_count_touches_no_other_file(tmp_path: Path) -> None:
     assert other.read_bytes() == b"something else"
 
 
-def test_a_full_disk_costs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_no_request(tmp_path: Path) -> None:
     file = CountsFile(tmp_path)
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched:
-        patched.setattr("os.pwrite", full)
+    with disk_calls(full, "pwrite"):
         file.add("requests_taken", TAKEN)
     file.add("requests_taken", TAKEN)
     assert total(tmp_path) == 2
