@@ -51,7 +51,7 @@ ELSEWHERE = {
     "adapters/nginx/reload.py:__init__": "the operator's own setting, judged at the start",
     "adapters/nginx/reload.py:_answer": "one line from an nginx that we started, compared as bytes",
     "adapters/s3/policy.py:_read": "asks the store first: tests/conformance/test_s3_lies.py lets it answer nonsense",
-    "receiver/ledger/readers.py:_take": "what a child process of ours said; tests/unit/ledger/test_readers.py lets it lie",
+    "receiver/ledger/readers.py:_take": "what our own child said; tests/unit/ledger/test_readers.py lets it lie",
     "adapters/s3/settings.py:_plain_url": "the operator's own setting, judged at the start",
     "adapters/varnish/settings.py:__post_init__": "the operator's own setting, judged at the start",
     "adapters/varnish/settings.py:address": "the operator's own setting, judged at the start",
