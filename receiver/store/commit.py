@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
@@ -22,6 +22,7 @@ from receiver.store.database import Database, Part
 from receiver.store.errors import BadRowError, DeadlockError, ForbiddenError
 from receiver.store.ready import Ready, may_go_together
 from receiver.store.spending import lock_issuers
+from receiver.store.tables import metadata
 
 MAX_OUTCOMES = 64
 _TRIES = 5
@@ -95,10 +96,24 @@ class Commits(Part):
                     results = self._write_all(conn, ready, now)
         except StoreUnavailableError:
             # The line may have broken after the server wrote it all and before it said so.
-            written = len(results) == len(ready) and transaction is not None
-            if not written or not self._db.backend.committed(str(transaction)):
+            if len(results) != len(ready) or transaction is None or not self._db.backend.committed(transaction):
+                raise
+            if not self._is_there([one for one, result in zip(ready, results, strict=True) if result.error is None]):
                 raise
         return results
+
+    def _is_there(self, written: Sequence[Ready]) -> bool:
+        """Whether a row of theirs stands in its table, for as long as any of them makes one that has an id.
+
+        A server that crashed may have forgotten a transaction, and given its number to another one since.
+        """
+        named = next((row for one in written for row in one.new_rows), None)
+        if named is None:
+            return True
+        table, name = named
+        key = metadata.tables[table].c.id
+        with self._db.read() as conn:
+            return conn.execute(select(key).where(key == name)).first() is not None
 
     def _lock(self, conn: Connection, ready: Sequence[Ready]) -> None:
         outcomes = [one.outcome for one in ready]

@@ -184,6 +184,9 @@ def was_committed(conninfo: dict[str, Any], transaction: str) -> bool:
                 found = connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
         except psycopg.OperationalError as error:
             last = error
+        except psycopg.errors.InvalidParameterValue:
+            # The server crashed and knows of no such number any more: nothing of it had reached its disk.
+            return False
         else:
             if found is not None and found[0] != "in progress":
                 return bool(found[0] == "committed")

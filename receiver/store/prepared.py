@@ -6,6 +6,7 @@ statement stays SQLAlchemy's: connections, transactions, and the errors that com
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,23 +80,21 @@ def _say(
 ) -> tuple[int, Sequence[Sequence[Any]]]:
     """How many rows it changed, and those that it gave."""
     link, error_class = conn.connection, conn.dialect.loaded_dbapi.Error
-    cursor = link.cursor()
-    # Whoever listens to SQLAlchemy's statements hears these too.
-    for hear in conn.dispatch.before_cursor_execute:
-        hear(conn, cursor, sql, values, None, many)
     try:
-        if many:
-            cursor.executemany(sql, values)
-        else:
-            cursor.execute(sql, values)
-        return cursor.rowcount, cursor.fetchall() if rows else ()
+        with contextlib.closing(link.cursor()) as cursor:
+            # Whoever listens to SQLAlchemy's statements hears these too.
+            for hear in conn.dispatch.before_cursor_execute:
+                hear(conn, cursor, sql, values, None, many)
+            if many:
+                cursor.executemany(sql, values)
+            else:
+                cursor.execute(sql, values)
+            return cursor.rowcount, cursor.fetchall() if rows else ()
     except error_class as error:
         # A line that broke must not go back among those that work.
-        if conn.dialect.is_disconnect(error, link.dbapi_connection, cursor):
+        if conn.dialect.is_disconnect(error, link.dbapi_connection, None):
             conn.invalidate(error)
         raise explained(error, error_class) from error
-    finally:
-        cursor.close()
 
 
 def explained(error: Exception, error_class: type[Exception]) -> Exception:

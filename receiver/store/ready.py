@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.status import Track
-from receiver.store.changes import Change, UpdateRows, names_of_rows
+from receiver.store.changes import Change, InsertRows, UpdateRows, names_of_rows
 from receiver.store.errors import BadRowError
 
 
@@ -22,6 +22,14 @@ class Ready:
     events: tuple[dict[str, Any], ...] = ()
     """Rows that lack their number and the time."""
     error: BadRowError | None = None
+
+    @property
+    def new_rows(self) -> Iterator[tuple[str, str]]:
+        """Table and id of what it inserts, where rows have an id of their own."""
+        yield from (("event", row["id"]) for row in self.events)
+        for change in self.changes:
+            if isinstance(change, InsertRows):
+                yield from ((change.table, row["id"]) for row in change.rows if "id" in row)
 
     @property
     def wakes(self) -> tuple[Wake, ...]:

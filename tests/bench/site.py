@@ -45,10 +45,10 @@ class Item:
 
 
 class BenchStand(Stand):
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, workers: int = 1) -> None:
         super().__init__(root)
         with self.places.config.open("a", encoding="utf-8") as settings:
-            settings.write(NO_LIMITS + "[policy]\n" + POLICY)
+            settings.write(f"{NO_LIMITS}[policy]\n{POLICY}\n[worker]\nprocesses = {workers}\n")
         # Its listener verifies and sorts each callback at once, which would take the receiver's processor time.
         self.listener.close()
         self.jwks = (self.places.receiver / "keys" / "public.jwks.json").read_bytes()
@@ -118,12 +118,12 @@ def read_one(database: Path, query: str) -> int:
 
 
 @contextmanager
-def bench_stand(folder: Path, *, start: bool = True) -> Iterator[BenchStand]:
+def bench_stand(folder: Path, *, start: bool = True, workers: int = 1) -> Iterator[BenchStand]:
     for name in ("nginx", "varnishd"):
         if shutil.which(name, path=PROGRAMS) is None:
             raise BenchError(f"{name} is not installed")
     root = folder / f"stand-{secrets.token_hex(3)}"
-    stand = BenchStand(root)
+    stand = BenchStand(root, workers=workers)
     stand.ear.start()
     try:
         if start:

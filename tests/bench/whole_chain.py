@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,18 @@ def measure(options: Options) -> Measured:
         measured.add(*_figures(passed, peer, fsyncs))
         measured.breakdowns.append(_cpu(passed))
         measured.breakdowns.append(_counted(stand, options))
+    _measure_more_workers(options, fsyncs, measured)
     return measured
+
+
+def _measure_more_workers(options: Options, fsyncs: float, measured: Measured) -> None:
+    """The same with a worker process for each core, where one worker keeps one of them busy."""
+    cores = len(os.sched_getaffinity(0))
+    with bench_stand(options.folder, workers=cores) as stand:
+        run_load(stand, ITEMS)
+        passed = run_load(stand, options.count(2 * ITEMS, 80 * ITEMS))
+    measured.add(_rate(f"whole chain, {cores} worker processes", passed, fsyncs))
+    measured.breakdowns.append(_cpu(passed, f"processor time by part, {cores} worker processes"))
 
 
 def run_load(stand: BenchStand, count: int, seconds_per_item: float = PATIENCE_SECONDS_PER_ITEM) -> Pass:
@@ -89,9 +101,23 @@ def _sustained(moments: Sequence[float], begun: float) -> float:
 
 def _figures(passed: Pass, peer: peer_synapse.Peer | None, fsyncs: float) -> list[Figure]:
     cpu_ms_each = sum(passed.cpu_ms.values()) / passed.items
-    rate = Figure(
+    rate = _rate("whole chain, seal and callback", passed, fsyncs)
+    cpu = Figure(
         goal="P2",
-        name="whole chain, seal and callback",
+        name="processor time, all parts",
+        value=cpu_ms_each,
+        unit="ms/item",
+        beside="Synapse's flag (ms)" if peer else "",
+        beside_value=peer.cpu_ms if peer else None,
+        ratio=cpu_ms_each / peer.cpu_ms if peer else None,
+    )
+    return [rate, cpu] if peer is None else [rate, cpu, _against(passed, peer)]
+
+
+def _rate(name: str, passed: Pass, fsyncs: float) -> Figure:
+    return Figure(
+        goal="P2",
+        name=name,
         value=passed.per_second,
         unit="items/s",
         wanted=f"≥ {WANTED_PER_SECOND:g}/s",
@@ -105,16 +131,6 @@ def _figures(passed: Pass, peer: peer_synapse.Peer | None, fsyncs: float) -> lis
             f"in the middle {passed.sustained_per_second:.3g}/s",
         ),
     )
-    cpu = Figure(
-        goal="P2",
-        name="processor time, all parts",
-        value=cpu_ms_each,
-        unit="ms/item",
-        beside="Synapse's flag (ms)" if peer else "",
-        beside_value=peer.cpu_ms if peer else None,
-        ratio=cpu_ms_each / peer.cpu_ms if peer else None,
-    )
-    return [rate, cpu] if peer is None else [rate, cpu, _against(passed, peer)]
 
 
 def _against(passed: Pass, peer: peer_synapse.Peer) -> Figure:
@@ -132,8 +148,8 @@ def _against(passed: Pass, peer: peer_synapse.Peer) -> Figure:
     )
 
 
-def _cpu(passed: Pass) -> Breakdown:
-    table = Breakdown(goal="P2", title="processor time by part", columns=("part", "ms an item"))
+def _cpu(passed: Pass, title: str = "processor time by part") -> Breakdown:
+    table = Breakdown(goal="P2", title=title, columns=("part", "ms an item"))
     table.rows = [(name, ms / passed.items) for name, ms in sorted(passed.cpu_ms.items(), key=lambda pair: -pair[1])]
     return table
 

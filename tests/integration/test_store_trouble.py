@@ -152,6 +152,25 @@ def test_lost_answer_is_asked_for(postgres_database: Database, monkeypatch: pyte
     with pytest.raises(StoreUnavailableError):
         store.commit([more])
     commit(store, more)
+
+    # The server crashed, forgot the transaction, and gave its number to another one, which it committed.
+    breaks.append("before")
+    monkeypatch.setattr(store._db.backend, "committed", lambda _transaction: True)
+    lost, lost_notice, _ = notice_outcome("N-3")
+    with pytest.raises(StoreUnavailableError):
+        store.commit([lost])
+    assert store.find_notice("iwf", "N-3") is None
+    commit(store, lost)
+    assert store.load_notice(lost_notice).items
+    store.close()
+
+
+def test_number_the_server_forgot_is_not_committed(postgres_database: Database) -> None:
+    store = postgres_database.open()
+    with store._db.write() as conn:
+        known = store._db.backend.transaction_id(conn)
+    assert store._db.backend.committed(str(known))
+    assert not store._db.backend.committed(str(int(str(known)) + 1_000_000))
     store.close()
 
 
