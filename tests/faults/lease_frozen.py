@@ -116,8 +116,20 @@ def _time_takeovers(site: Site, seen: Frozen, since: float) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while not all_taken():
         left = [held for held in seen.held if held not in seen.takeovers]
-        assert time.monotonic() < deadline, f"not taken over: {left}; {site.rows('SELECT * FROM worker')}"
+        assert time.monotonic() < deadline, f"not taken over: {left}; {_what_stands(site)}"
         time.sleep(0.1)
+
+
+def _what_stands(site: Site) -> str:
+    """What may keep a row from being claimed: who holds it, when it is due, and which transaction has it locked."""
+    asked = (
+        "SELECT id, seen_at FROM worker",
+        "SELECT track, subject, state, owner, epoch, due_at, priority FROM work WHERE owner IS NOT NULL",
+        """SELECT pid, state, wait_event_type, wait_event, now() - xact_start, now() - state_change, left(query, 60)
+           FROM pg_stat_activity WHERE datname = current_database()""",
+        "SELECT pid, locktype, mode, granted FROM pg_locks WHERE relation IS NULL OR relation = 'work'::regclass",
+    )
+    return "; ".join(str(site.rows(query)) for query in asked)
 
 
 def _take_back_and_ask_again(site: Site, notices: dict[str, str]) -> None:
