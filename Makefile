@@ -38,6 +38,7 @@ check: lint types imports audit ## Everything that reads the code: lint, types, 
 
 lint: $(VENV)/.test
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 
 types: $(VENV)/.test
 	$(PY) -m mypy

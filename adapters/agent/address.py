@@ -1,4 +1,5 @@
 """The `agent` setting of the worker's tables: where the agent listens."""
+
 from __future__ import annotations
 
 import os
@@ -17,4 +18,4 @@ def check_agent(agent: str, why: str) -> None:
 
 
 def socket_path(agent: str, tools: Mapping[str, Any]) -> str:
-    return os.path.join(os.fspath(tools["data_dir"]), agent[len(PREFIX):])
+    return os.path.join(os.fspath(tools["data_dir"]), agent[len(PREFIX) :])

@@ -1,4 +1,5 @@
 """The worker's end: adapters that ask the agent. Safe to use from many threads."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """One connection of the agent's: read a request, act, answer; and the limit on acts."""
+
 from __future__ import annotations
 
 import logging

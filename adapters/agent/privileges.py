@@ -1,4 +1,5 @@
 """What the agent gives up before it listens."""
+
 from __future__ import annotations
 
 import ctypes

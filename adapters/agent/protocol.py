@@ -5,6 +5,7 @@ request is ``{"v", "id", "adapter", "name", "method", "args"}``; the answer has 
 ``error``. After `open` was answered the connection serves that one body: each ``read`` is answered by one ``B`` frame
 of at most 1 MiB, an empty one at the end, until ``close``.
 """
+
 from __future__ import annotations
 
 import json
@@ -69,9 +70,7 @@ STORAGE: Mapping[str, Call] = {
     "freeze": Call({"ref": Ref, "receipt": BlockReceipt}, FreezeReceipt),
     "open": Call({"ref": Ref, "pin": Pin, "offset": int}, None),
     "origin_state": Call({"ref": Ref, "receipt": BlockReceipt}, OriginState),
-    "remove": Call(
-        {"ref": Ref, "proof": SealProof, "receipt": BlockReceipt, "op_id": str}, RemoveReceipt, is_act=True
-    ),
+    "remove": Call({"ref": Ref, "proof": SealProof, "receipt": BlockReceipt, "op_id": str}, RemoveReceipt, is_act=True),
     "unblock": Call({"ref": Ref, "receipt": BlockReceipt}, UnblockReceipt),
     "derivatives": Call({"ref": Ref}, tuple[Ref, ...]),
     "context": Call({"customer": str, "ref": Ref, "window_seconds": int}, Json),

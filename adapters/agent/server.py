@@ -1,4 +1,5 @@
 """The privileged process: ``python -m adapters.agent.server --settings agent.toml``."""
+
 from __future__ import annotations
 
 import argparse

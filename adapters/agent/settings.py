@@ -2,6 +2,7 @@
 
 TOML where Python has `tomllib` (3.11), JSON everywhere.
 """
+
 from __future__ import annotations
 
 import inspect

@@ -1,4 +1,5 @@
 """`FilesystemAdapter`: a docroot on a local disk. It runs in the agent, never in the worker."""
+
 from __future__ import annotations
 
 import os
@@ -199,9 +200,7 @@ class FilesystemAdapter(StorageAdapter):
         return OriginState(origin=Origin.GONE if held is None else Origin.BLOCKED)
 
 
-def _stands_at(
-    where: Directories, ref: Ref, record: Optional[Record]
-) -> tuple[Optional[os.stat_result], bool, str]:
+def _stands_at(where: Directories, ref: Ref, record: Optional[Record]) -> tuple[Optional[os.stat_result], bool, str]:
     """What the name leads to now and whether that is the blocked file; or words where it leads out of reach."""
     try:
         place = resolve(where.root_fd, where.root, ref)

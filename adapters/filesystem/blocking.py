@@ -1,4 +1,5 @@
 """Blocking one file: plan, write the plan down, move every name of the customer's, make the bytes immutable."""
+
 from __future__ import annotations
 
 import errno
@@ -92,9 +93,7 @@ def _begin(where: Directories, op: Operation, ref: Ref, observation: Observation
         raise
 
 
-def _intend(
-    where: Directories, op: Operation, named: tuple[Ref, Place], observation: Observation, fd: int
-) -> Record:
+def _intend(where: Directories, op: Operation, named: tuple[Ref, Place], observation: Observation, fd: int) -> Record:
     """Write down the notified name alone: however many others the file has, none keeps this one up."""
     (ref, place), found = named, os.fstat(fd)
     facts.require_plain(found)
@@ -239,9 +238,7 @@ def _close_in(
     return frozen, rest, losses
 
 
-def _look(
-    where: Directories, record: Record, fd: int, left: int, observation: Observation
-) -> tuple[Rest, list[bytes]]:
+def _look(where: Directories, record: Record, fd: int, left: int, observation: Observation) -> tuple[Rest, list[bytes]]:
     """Whose the names are that stand, and which of them can be moved."""
     found = os.fstat(fd)
     outside = [other for other in observation.other_names if not other.in_scope and _stands(where, other, found)]

@@ -1,4 +1,5 @@
 """Freezing a file; and closing it where it has more names than can be moved, but no name of somebody else's."""
+
 from __future__ import annotations
 
 import os

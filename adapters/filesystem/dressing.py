@@ -1,4 +1,5 @@
 """Owner, mode, extended attributes, times and flags as they were before the block."""
+
 from __future__ import annotations
 
 import os

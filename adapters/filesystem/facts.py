@@ -1,4 +1,5 @@
 """What is written down of a file: its pin, and all that an exact undo and the evidence need."""
+
 from __future__ import annotations
 
 import errno

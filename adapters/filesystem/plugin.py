@@ -1,4 +1,5 @@
 """What the worker builds for a store of type `filesystem`: the line to the agent, never the adapter itself."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

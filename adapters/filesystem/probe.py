@@ -1,4 +1,5 @@
 """What this filesystem and our privileges really allow, tried on a scratch file in the quarantine directory."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """A file as a stream that ends well only if nobody wrote to the file meanwhile."""
+
 from __future__ import annotations
 
 import os

@@ -4,6 +4,7 @@
 ``1``, …; ``<quarantine_dir>/.names/`` says which operations hold a name, so that looking at an empty name is one step;
 ``<quarantine_dir>/.inodes/`` says which act on a file that has or had several names.
 """
+
 from __future__ import annotations
 
 import base64

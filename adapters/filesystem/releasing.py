@@ -1,4 +1,5 @@
 """Back to the customer: every name as it was, or none."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """Out of quarantine for good: what a checked seal covers is deleted."""
+
 from __future__ import annotations
 
 import contextlib

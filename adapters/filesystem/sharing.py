@@ -3,6 +3,7 @@
 What a block does to a file it does to all names of it. So each looks first what stood before any other's doing, and
 none takes away what another still needs.
 """
+
 from __future__ import annotations
 
 import contextlib

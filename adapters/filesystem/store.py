@@ -1,4 +1,5 @@
 """The two directories an adapter acts between, and moving one name from one to the other."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """What a receipt says of a block, in words fit for a page."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

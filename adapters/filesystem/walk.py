@@ -3,6 +3,7 @@
 Links are followed here, not by the kernel, so that each is written down; the kernel then opens the result and refuses
 any link in it, so that a link swapped in meanwhile leads nowhere.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -89,7 +90,7 @@ def resolve(root_fd: int, root: bytes, ref: Ref) -> Place:
     scope = [part for part in ref.scope.split(b"/") if part]
     if b".." in scope or b"." in scope or todo[: len(scope)] != scope:
         raise Denied("the name is outside the customer's folder")
-    todo = todo[len(scope):]
+    todo = todo[len(scope) :]
     done = list(scope)
     links: list[tuple[bytes, bytes]] = []
     while todo:
@@ -137,7 +138,7 @@ def _follow(
     inside = b"/".join([root.rstrip(b"/"), *scope])
     if target != inside and not target.startswith(inside + b"/"):
         raise OutOfScope("a link leads out of the customer's folder")
-    return list(scope), [*target[len(inside):].split(b"/"), *todo]
+    return list(scope), [*target[len(inside) :].split(b"/"), *todo]
 
 
 def _moved(exc: OSError) -> Exception:
@@ -211,9 +212,7 @@ class OtherNames:
                     return found
         return found
 
-    def _names_below(
-        self, root_fd: int, start: bytes, skip: Optional[bytes], inode: os.stat_result
-    ) -> Iterator[bytes]:
+    def _names_below(self, root_fd: int, start: bytes, skip: Optional[bytes], inode: os.stat_result) -> Iterator[bytes]:
         waiting, waiting_bytes = [start], len(start)
         while waiting:
             folder = waiting.pop()

@@ -1,4 +1,5 @@
 """`NginxCache`: drops pages from an nginx ``proxy_cache`` (or ``fastcgi_cache``) by deleting their files."""
+
 from __future__ import annotations
 
 import itertools

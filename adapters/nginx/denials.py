@@ -3,6 +3,7 @@
 A small SQLite file, so that one change costs the same beside one denied URL and beside a million. The map files can be
 made again from it; it can be made from nothing.
 """
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """Small files that a power cut leaves whole, old or new."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """`NginxGate`: refuses exact URLs by a file that nginx includes. See README.md for what the operator adds to nginx."""
+
 from __future__ import annotations
 
 import contextlib

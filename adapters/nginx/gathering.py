@@ -1,4 +1,5 @@
 """How many changes go to nginx together when more of them come than it can take over one by one."""
+
 from __future__ import annotations
 
 import threading

@@ -1,4 +1,5 @@
 """nginx's cache keys: making them from a URL, and recognising a URL in a stored one."""
+
 from __future__ import annotations
 
 import hashlib
@@ -108,9 +109,7 @@ class KeyTemplate:
         else:
             path = resolved_path(values["uri"])
         hosts = [values[name] for name in HOSTS if name in values]
-        return any(
-            path == one.path and all(_same_host(host, one.host) for host in hosts) for one in wanted
-        )
+        return any(path == one.path and all(_same_host(host, one.host) for host in hosts) for one in wanted)
 
 
 def _same_host(stored: bytes, wanted: str) -> bool:

@@ -3,6 +3,7 @@
 A file in that folder is named by the digest of what is in it, and never changes. So a new map file brings a change
 whole, the one before can be put back, and a file that somebody edited is known by its name.
 """
+
 from __future__ import annotations
 
 import contextlib

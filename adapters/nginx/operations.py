@@ -1,4 +1,5 @@
 """Reads and writes of `Denials`, each within one transaction."""
+
 from __future__ import annotations
 
 import sqlite3
@@ -139,9 +140,7 @@ class Change(View):
         if nodes:
             self._link.execute("UPDATE mark SET whole = 0")
         for node, name in nodes.items():
-            self._link.execute(
-                "INSERT OR IGNORE INTO dropped SELECT name FROM node WHERE kind = ? AND place = ?", node
-            )
+            self._link.execute("INSERT OR IGNORE INTO dropped SELECT name FROM node WHERE kind = ? AND place = ?", node)
             self._link.execute("DELETE FROM node WHERE kind = ? AND place = ?", node)
             if name is not None:
                 self._link.execute("INSERT INTO node VALUES (?, ?, ?)", (*node, name))

@@ -3,6 +3,7 @@
 Three levels: the map file names the files of groups, a group names the files of its places, a place holds lines. Kinds
 are those of `rules.KINDS`, by number.
 """
+
 from __future__ import annotations
 
 import hashlib

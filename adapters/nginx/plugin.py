@@ -1,4 +1,5 @@
 """What the worker builds for gates and caches of type `nginx`: lines to the agent on nginx's machine."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
 """Testing and reloading nginx, and seeing that the old configuration answers nobody any more."""
+
 from __future__ import annotations
 
 import http.client

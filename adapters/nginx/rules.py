@@ -5,6 +5,7 @@ resolved, ``$args`` as sent. A key is ``host args path``: neither host nor args 
 share one. nginx ignores letter case when it looks up a key, so each key carries itself as value and a second look
 compares exactly. Nothing here is ever written into the file unquoted.
 """
+
 from __future__ import annotations
 
 import itertools

@@ -1,4 +1,5 @@
 """The tables behind `Denials`, and how a connection to them is made."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """From the book to nginx: new files, a new map file, a test, a reload; and back where nginx refuses."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Which processes of an nginx take connections, by what the kernel shows of them."""
+
 from __future__ import annotations
 
 import contextlib

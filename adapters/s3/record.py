@@ -173,7 +173,6 @@ class Records:
             yield from (str(item["Key"]) for item in page.get("Contents", ()))
 
 
-
 def delete_all(wire: Wire, bucket: str, key: str) -> None:
     """Delete every version of one key of our own quarantine, and see that it is gone."""
     listing = list_key(wire, bucket, key)

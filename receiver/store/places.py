@@ -43,6 +43,4 @@ def refuse_network_filesystem(folder: Path) -> None:
     except OSError as error:
         raise UnsafePlaceError(f"cannot use the folder of the database: {error.strerror}; create it first") from error
     if kind:
-        raise UnsafePlaceError(
-            f"the database file lies on {kind}; put it on a disk of this machine, or use PostgreSQL"
-        )
+        raise UnsafePlaceError(f"the database file lies on {kind}; put it on a disk of this machine, or use PostgreSQL")

@@ -103,5 +103,3 @@ def repeated(calls: Iterable[Call]) -> int:
     """Acts sent more than once: allowed, since each is known by its op_id."""
     acts = Counter((c.what, c.op_id) for c in calls if c.what in ("deny", "block", "unblock", "allow"))
     return sum(count - 1 for count in acts.values())
-
-

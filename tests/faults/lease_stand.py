@@ -133,9 +133,7 @@ class Site:
             return list(conn.execute(text(sql), values))
 
     def held_by(self, number: int) -> list[Held]:
-        found = self.rows(
-            "SELECT track, subject, epoch FROM work WHERE owner LIKE :who", who=f"n:w{number}:%"
-        )
+        found = self.rows("SELECT track, subject, epoch FROM work WHERE owner LIKE :who", who=f"n:w{number}:%")
         return [(track, subject, epoch) for track, subject, epoch in found]
 
     def calls(self) -> list[Call]:

@@ -99,7 +99,8 @@ class Outside:
                     h
                     for h in self._holds
                     # The early look belongs to no step, and nobody waits for it.
-                    if not h.met.is_set() and lease.track
+                    if not h.met.is_set()
+                    and lease.track
                     and (h.worker, h.what, h.when) == (lease.worker, what, when)
                     and h.subject in ("", lease.subject)
                 ),

@@ -138,7 +138,10 @@ def cdn() -> Iterator[Cdn]:
 
 @pytest.fixture(params=list(MAKE))
 def world(
-    request: pytest.FixtureRequest, cdn: Cdn, sqlite_database: Database, tmp_path: Path  # noqa: F811 - fixtures
+    request: pytest.FixtureRequest,
+    cdn: Cdn,
+    sqlite_database: Database,  # noqa: F811 - fixtures
+    tmp_path: Path,
 ) -> Iterator[World]:
     """The gate denies nothing here, so that the cache alone decides what the public gets."""
     with closing(sqlite_database.open()) as db:

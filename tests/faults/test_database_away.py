@@ -61,7 +61,9 @@ class Issuer(threading.Thread):
 
 
 def test_dead_database_costs_nothing_but_time(
-    receiver: OneReceiver, postgres_database: Database, postgres_server: PostgresServer  # noqa: F811 - as above
+    receiver: OneReceiver,
+    postgres_database: Database,  # noqa: F811 - as above
+    postgres_server: PostgresServer,  # noqa: F811 - as above
 ) -> None:
     print(f"SEED={SEED}")  # noqa: T201 - to run the same again
     dice = random.Random(SEED)

@@ -121,9 +121,7 @@ def test_strangers_pass_no_door(staff: StaffServer) -> None:
     opened = []
     for path in staff_paths():
         for method in ("GET", "POST", "DELETE", "PUT", "OPTIONS", "TRACE"):
-            answer = requests.request(
-                method, f"http://127.0.0.1:{staff.port}{path}", timeout=60, allow_redirects=False
-            )
+            answer = requests.request(method, f"http://127.0.0.1:{staff.port}{path}", timeout=60, allow_redirects=False)
             assert answer.status_code < 500, (method, path)
             if answer.status_code == 200:
                 opened.append((method, path))

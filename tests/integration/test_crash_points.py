@@ -113,9 +113,7 @@ def _gate_only(world: World, wire: Tripwire) -> list[str]:
 
 
 STORIES = {
-    "take_down": Story(
-        tell=_take_down, policy={}, statuses=[["disabled", "disabled", "not_hosted"], ["disabled"]]
-    ),
+    "take_down": Story(tell=_take_down, policy={}, statuses=[["disabled", "disabled", "not_hosted"], ["disabled"]]),
     "preserve_then_proceed": Story(tell=_preserve_then_proceed, policy={}, statuses=[["disabled"]]),
     "withdraw": Story(
         tell=_withdraw,

@@ -145,7 +145,10 @@ def agent_settings(data: bytes) -> None:
     "adapters/nginx/keys.py:wanted_of",
     "adapters/nginx/keys.py:keys_for",
     "adapters/nginx/keys.py:spellings",
-    seeds=(b"\x05\nKEY: https://up/a/b?c\n\0https://img.example.net/a%2fb?c", b"\nKEY: httpimg.example.net:80/a\n\0http://x"),
+    seeds=(
+        b"\x05\nKEY: https://up/a/b?c\n\0https://img.example.net/a%2fb?c",
+        b"\nKEY: httpimg.example.net:80/a\n\0http://x",
+    ),
 )
 def nginx_cache_keys(data: bytes) -> None:
     head, url = pieces(data, 2)
