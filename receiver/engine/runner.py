@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -23,34 +24,48 @@ RETRY_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
+class Leases(Protocol):
+    """What is known of the rows that were leased to this process."""
+
+    @property
+    def term(self) -> int: ...
+    def fresh(self) -> bool: ...
+    def holds(self, term: int) -> bool: ...
+    def still_ours(self, row: WorkRow) -> bool: ...
+
+
 class Runner:
-    """Takes steps and commits them. `healthy` says whether our heartbeat is fresh enough to act outside."""
+    """Takes steps and commits them, while `leases` say that the row is ours."""
 
     def __init__(
         self,
         *,
         committer: Committer,
         tools: Callable[[], Tools],
-        healthy: Callable[[], bool],
+        leases: Leases,
         stopping: threading.Event,
-        dispatch: Callable[[WorkRow], None],
+        dispatch: Callable[[WorkRow, int], None],
     ) -> None:
-        self._committer, self._tools, self._healthy = committer, tools, healthy
+        self._committer, self._tools, self._leases = committer, tools, leases
         self._stopping, self._dispatch = stopping, dispatch
 
-    def run(self, work: WorkRow) -> None:
-        """Step after step while the outcome keeps the lease."""
+    def run(self, work: WorkRow, term: int) -> None:
+        """Step after step while the outcome keeps the lease, which was taken in this term of the heartbeat."""
         conflicts = 0
         row: WorkRow | None = work
         while row is not None:
-            if not self._may_act():
-                return
             current = row
             try:
-                row, conflicts = self._once(current), 0
+                ours_in = self._ours_in(current, term)
+                if ours_in is None:
+                    return
+                term = ours_in
+                row, conflicts = self._once(current, term), 0
             except LostLeaseError:
-                log.info("lease.lost", track=work.track, subject=work.subject)
-                return
+                if self._leases.holds(term):
+                    log.info("lease.lost", track=work.track, subject=work.subject)
+                    return
+                # Our heartbeat was late, so an act was not begun: once it is back, the database says whose the row is.
             except ConflictError as exc:
                 # The outcome is dropped and decided again; acts already done are known by their op_id.
                 conflicts += 1
@@ -66,29 +81,37 @@ class Runner:
                 self._crashed(current, exc)
                 return
 
-    def _may_act(self) -> bool:
-        while not self._healthy():
-            if self._stopping.wait(0.2):
-                return False
-        return True
+    def _ours_in(self, row: WorkRow, term: int) -> int | None:
+        """The term in which we surely hold the row, once our heartbeat is fresh; None where it is lost, or we stop.
 
-    def _once(self, row: WorkRow) -> WorkRow | None:
+        While it was overdue another may have taken the row, wherever it waited here: in a lane, or between two steps.
+        """
+        while not self._leases.fresh():
+            if self._stopping.wait(0.2):
+                return None
+        now_in = self._leases.term
+        if now_in != term and not self._leases.still_ours(row):
+            log.info("lease.lost", track=row.track, subject=row.subject)
+            return None
+        return now_in
+
+    def _once(self, row: WorkRow, term: int) -> WorkRow | None:
         try:
-            step = advance(row, self._tools())
+            step = advance(row, replace(self._tools(), may_act=lambda: self._leases.holds(term)))
         except (LostLeaseError, ConflictError, StoreUnavailableError):
             raise
         except Exception as exc:  # noqa: BLE001 - the worker's top: a bug in a step must be seen, and stop that row alone
             self._crashed(row, exc)
             return None
-        return self._commit(row, step)
+        return self._commit(row, step, term)
 
-    def _commit(self, row: WorkRow, step: Step) -> WorkRow | None:
+    def _commit(self, row: WorkRow, step: Step, term: int) -> WorkRow | None:
         move = step.outcome.work
         if move is None:
             raise ReceiverError("a step must say what becomes of its row")
         self._committer.submit(step.outcome)
         for leased in step.then:
-            self._dispatch(leased)
+            self._dispatch(leased, term)
         log.debug("step", track=row.track, subject=row.subject, state=row.state, to=move.state, error=move.last_error)
         if step.outcome.events:
             told = Counter(str(event.status) for event in step.outcome.events)

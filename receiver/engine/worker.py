@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
-from receiver.domain.errors import LostLeaseError, StoreBrokenError, StoreUnavailableError
+from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.ports import Queue
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
-from receiver.engine.clock import DatabaseClock, readings, seconds_since
-from receiver.engine.committer import BROKEN_EXIT, Committer
+from receiver.engine.clock import DatabaseClock
+from receiver.engine.committer import Committer
+from receiver.engine.heartbeat import Heartbeat, Identity
 from receiver.engine.lanes import Lane, LanePlan
 from receiver.engine.runner import Runner
 from receiver.pipeline import Tools
@@ -23,67 +23,9 @@ from receiver.pipeline import Tools
 POLL_SECONDS = 1.0
 """The safety net under the wake-up calls."""
 BUSY_SECONDS = 0.25
-HEARTBEAT_SECONDS = 3.0
 STRAY_SECONDS = 5.0
-UNHEALTHY_SECONDS = 6.0
-"""Without a heartbeat for this long others may soon take our rows, so no act is begun."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Node and slot name a place; a new boot in the same place expires the old one at once."""
-
-    node: str
-    slot: str
-    boot: str
-    pid: int
-    config_sha256: str
-
-
-class Heartbeat:
-    """One row per process, each 3 s, on the database's clock."""
-
-    def __init__(self, queue: Queue, identity: Identity, *, end_process: Callable[[int], object] = os._exit) -> None:
-        self._queue, self._end_process = queue, end_process
-        self.worker = queue.register_worker(
-            identity.node, identity.slot, identity.boot, identity.pid, identity.config_sha256
-        )
-        self._last = readings()
-        self.replaced = False
-        self._on_time: Callable[[int], None] = lambda _micros: None
-
-    def tell_time(self, on_time: Callable[[int], None]) -> None:
-        """Call this with the database's time, now and after every sign of life."""
-        self._on_time = on_time
-        on_time(self._queue.now())
-
-    def fresh(self) -> bool:
-        return not self.replaced and seconds_since(self._last) < UNHEALTHY_SECONDS
-
-    def run(self, ended: threading.Event, on_replaced: Callable[[], None]) -> None:
-        while not ended.wait(HEARTBEAT_SECONDS):
-            asked = readings()
-            try:
-                self._queue.beat(self.worker)
-                self._on_time(self._queue.now())
-            except StoreUnavailableError as exc:
-                log.warning("heartbeat.missed", error=str(exc))
-                continue
-            except StoreBrokenError as exc:
-                log.critical("store.broken", error=str(exc))
-                self._end_process(BROKEN_EXIT)
-            except LostLeaseError:
-                # Somebody started a newer worker in our place; all that we held is its by now.
-                log.error("worker.replaced")  # noqa: TRY400 - there is no fault to trace
-                self.replaced = True
-                on_replaced()
-                return
-            except Exception as exc:  # noqa: BLE001 - without this thread the process would live on and do nothing
-                log.error("heartbeat.failed", error=type(exc).__name__)  # noqa: TRY400 - values may be in the trace
-                continue
-            self._last = asked
 
 
 class Worker:
@@ -115,7 +57,7 @@ class Worker:
         self._runner = Runner(
             committer=committer,
             tools=lambda: self.tools,
-            healthy=self.heartbeat.fresh,
+            leases=self.heartbeat,
             stopping=self._stopping,
             dispatch=self._dispatch,
         )
@@ -124,7 +66,7 @@ class Worker:
         """Take these from the next step on, as at start or after a reload."""
         clock = DatabaseClock(tools.clock)
         self.heartbeat.tell_time(clock.set)
-        self.tools = replace(tools, may_act=self.heartbeat.fresh, clock=clock)
+        self.tools = replace(tools, clock=clock)
 
     def stop(self) -> None:
         """Claim nothing more; what runs may end."""
@@ -171,9 +113,10 @@ class Worker:
         for track, priority in lane.plan.classes:
             room = lane.room
             if room and dues.get((track, priority), now + 1) <= now:
+                term = self.heartbeat.term
                 rows = self._queue.claim(self.heartbeat.worker, track, priority, room)
                 for row in rows:
-                    self._run_in(lane, row)
+                    self._run_in(lane, row, term)
                 claimed += len(rows)
         return claimed
 
@@ -189,22 +132,22 @@ class Worker:
                 wait_seconds = min(wait_seconds, max(soonest, (dues[one] - now) / 1_000_000))
         return wait_seconds
 
-    def _dispatch(self, row: WorkRow) -> None:
+    def _dispatch(self, row: WorkRow, term: int) -> None:
         """A row leased by another step's outcome goes straight to its lane, without a claim."""
         lane = next(lane for lane in self._lanes if (row.track, row.priority) in lane.plan.classes)
-        self._run_in(lane, row)
+        self._run_in(lane, row, term)
 
-    def _run_in(self, lane: Lane, row: WorkRow) -> None:
+    def _run_in(self, lane: Lane, row: WorkRow, term: int) -> None:
         key = (row.track, row.subject, row.epoch)
         if key in self._running:
             # A database that crashed may forget a claim, and give the same lease out again: one thread has it already.
             return
         self._running[key] = None
-        lane.run(lambda: self._run_one(key, row))
+        lane.run(lambda: self._run_one(key, row, term))
 
-    def _run_one(self, key: tuple[Track, str, int], row: WorkRow) -> None:
+    def _run_one(self, key: tuple[Track, str, int], row: WorkRow, term: int) -> None:
         try:
-            self._runner.run(row)
+            self._runner.run(row, term)
         finally:
             self._running.pop(key, None)
 

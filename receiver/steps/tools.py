@@ -44,7 +44,7 @@ class Tools:
     early: EarlyLooks
     beside: Beside
     may_act: Callable[[], bool] = lambda: True
-    """False while our sign of life is overdue: others may hold our rows already, so no act is begun."""
+    """False where another may hold this row by now: our sign of life is overdue, or was since the row was leased."""
 
     def now(self) -> int:
         return to_micros(self.clock.now())

@@ -18,7 +18,7 @@ from receiver.config.durable import make_folder
 from receiver.domain.clock import SystemClock
 from receiver.domain.errors import ReceiverError
 from receiver.domain.ids import new_id
-from receiver.engine.worker import Identity
+from receiver.engine.heartbeat import Identity
 from receiver.ledger.checkpoint import load_ledger_key
 from receiver.ledger.copies import CopySet, DirectoryCopy
 from receiver.ledger.sequencer import Sequencer

@@ -17,8 +17,9 @@ from receiver.domain.outcome import Outcome
 from receiver.domain.rows import WorkRow
 from receiver.engine import runner
 from receiver.engine.committer import Committer
+from receiver.engine.heartbeat import Identity
 from receiver.engine.lanes import plan
-from receiver.engine.worker import Identity, Worker
+from receiver.engine.worker import Worker
 from receiver.pipeline import Step
 from receiver.store import open_store
 

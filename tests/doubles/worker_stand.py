@@ -18,8 +18,9 @@ from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
 from receiver.engine import runner as runner_module
 from receiver.engine.committer import Committer
+from receiver.engine.heartbeat import Identity
 from receiver.engine.lanes import plan
-from receiver.engine.worker import Identity, Worker
+from receiver.engine.worker import Worker
 from receiver.pipeline import Step
 from receiver.store import SqlStore
 

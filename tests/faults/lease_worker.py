@@ -29,10 +29,11 @@ from receiver.domain.ids import new_id
 from receiver.domain.policy import IssuerPolicy, Policy
 from receiver.engine import runner
 from receiver.engine.committer import Committer
+from receiver.engine.heartbeat import Identity
 from receiver.engine.lanes import plan
 from receiver.engine.numbering import Numbering
 from receiver.engine.sweeps import Sweeper, sweeps_for
-from receiver.engine.worker import Identity, Worker
+from receiver.engine.worker import Worker
 from receiver.ledger.checkpoint import Signer
 from receiver.ledger.copies import CopySet
 from receiver.ledger.sequencer import Sequencer

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from receiver.api.app import create_public_app
 from receiver.domain.clock import SystemClock
 from receiver.engine.committer import Committer
+from receiver.engine.heartbeat import Identity
 from receiver.engine.lanes import plan
-from receiver.engine.worker import Identity, Worker
+from receiver.engine.worker import Worker
 from receiver.services.web import make_web_services
 from receiver.steps.admission import WebPorts
 from receiver.steps.signed_answers import AnswerSigner

@@ -45,6 +45,7 @@ from receiver.store import open_store
 from receiver.verification.errors import VerificationError
 from receiver.verification.keys import KeyRing
 from receiver.verification.policy import verify_stored
+from tests.doubles.leases import Leases
 from tests.doubles.web_side import ORIGIN, Sender
 from tests.doubles.world import HOST
 from tests.doubles.world_parts import Inline, SteeredClock
@@ -167,9 +168,9 @@ class Process:
         runner = Runner(
             committer=self.committer,
             tools=lambda: self.tools,
-            healthy=lambda: True,
+            leases=Leases(),
             stopping=threading.Event(),
-            dispatch=waiting.append if only is None else lambda _row: None,
+            dispatch=lambda row, _term: waiting.append(row) if only is None else None,
         )
         taken, deadline = 0, time.monotonic() + PATIENCE_SECONDS
         self.db.beat(self.worker)
@@ -185,7 +186,7 @@ class Process:
                 time.sleep(0.01)
             while waiting:
                 taken += 1
-                runner.run(waiting.pop(0))
+                runner.run(waiting.pop(0), 0)
         raise AssertionError("the work never comes to rest")
 
     def lead(self, name: str) -> Lead:

@@ -38,6 +38,7 @@ from receiver.vault.vault import DirectoryVault
 from receiver.verification.keys import KeyRing
 from receiver.verification.policy import verify_stored
 from receiver.verification.signing import SigningKey, sign_request
+from tests.doubles.leases import Leases
 from tests.doubles.web_side import ORIGIN, Sender
 from tests.faults.scenario_host import HOST, Inline, Mailbox, Places, SteeredClock, Visitor
 
@@ -158,16 +159,16 @@ class Chain:
         runner = Runner(
             committer=self.committer,
             tools=lambda: self.tools,
-            healthy=lambda: True,
+            leases=Leases(),
             stopping=NoPatience(),
-            dispatch=waiting.append,
+            dispatch=lambda row, _term: waiting.append(row),
         )
         while True:
             waiting += [row for track, level in _classes() for row in self.store.claim(self.worker, track, level, 10)]
             if not waiting:
                 return
             while waiting:
-                runner.run(waiting.pop(0))
+                runner.run(waiting.pop(0), 0)
 
     def later(self, **delta: float) -> None:
         """Let time pass, for us and for the database."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.status import PRIORITY, Track
-from receiver.engine.worker import HEARTBEAT_SECONDS
+from receiver.engine.heartbeat import HEARTBEAT_SECONDS
 from receiver.store import SqlStore, postgres_session
 from receiver.store.queue import ALIVE_MICROS
 from tests.doubles.databases import Database

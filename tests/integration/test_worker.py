@@ -16,6 +16,7 @@ from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.outcome import Outcome, Wake
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import PRIORITY, SLOW_LANE, Track
+from receiver.engine import heartbeat as heartbeat_module
 from receiver.engine import worker as worker_module
 from receiver.store import SqlStore
 from tests.doubles.databases import Database
@@ -78,18 +79,47 @@ def test_future_row_waits_for_its_time(store: SqlStore, steps: Steps, build: Bui
 def test_overdue_heartbeat_claims_nothing(
     store: SqlStore, steps: Steps, monkeypatch: pytest.MonkeyPatch, build: Build
 ) -> None:
-    set_numbers(monkeypatch, worker_module, HEARTBEAT_SECONDS=0.05, UNHEALTHY_SECONDS=0.4)
+    set_numbers(monkeypatch, heartbeat_module, HEARTBEAT_SECONDS=0.05, UNHEALTHY_SECONDS=0.4)
     queue = UnsureQueue(store)
     worker = build(store, queue=queue)
     with running(worker):
         queue.is_away = True
         wait_until(lambda: not worker.heartbeat.fresh(), "the heartbeat is overdue")
-        assert not worker.tools.may_act()
         wake(store, "n")
         time.sleep(0.3)
         assert steps.subjects == []
         queue.is_away = False
         wait_until(lambda: steps.subjects == ["n"], "it goes on")
+
+
+def test_rows_taken_meanwhile_are_not_begun(
+    store: SqlStore, database: Database, steps: Steps, monkeypatch: pytest.MonkeyPatch, build: Build
+) -> None:
+    """A notice's rows wait in their lane, leased; a worker that was out of reach for long asks whose they are."""
+    set_numbers(monkeypatch, heartbeat_module, HEARTBEAT_SECONDS=0.05, UNHEALTHY_SECONDS=0.4)
+    queue = UnsureQueue(store)
+    worker = build(store, queue=queue)
+    steps.hold = {subject: threading.Event() for subject in ("busy1", "busy2")}
+    wake(store, "busy1", "busy2", "taken", "left", track=Track.EXPOSURE)
+    leased = store.claim(worker.heartbeat.worker, Track.EXPOSURE, PRIORITY[Track.EXPOSURE], 4)
+    steps.then["first"] = tuple(sorted(leased, key=lambda row: row.subject))
+    wake(store, "first", track=Track.RESOLVE)
+    with running(worker):
+        wait_until(lambda: {"busy1", "busy2"} <= set(steps.subjects), "both threads are busy")
+        queue.is_away = True
+        wait_until(lambda: not worker.heartbeat.fresh(), "the heartbeat is overdue")
+        engine = database.engine()
+        with engine.begin() as conn:
+            conn.execute(
+                text("UPDATE work SET owner = 'other', epoch = epoch + 1, due_at = NULL WHERE subject = 'taken'")
+            )
+        engine.dispose()
+        queue.is_away = False
+        for held in steps.hold.values():
+            held.set()
+        wait_until(lambda: "left" in steps.subjects, "what is still ours goes on")
+        wait_until(lambda: not store.leases_of(worker.heartbeat.worker), "all is done")
+    assert "taken" not in steps.subjects
 
 
 def test_failed_claim_is_tried_again(store: SqlStore, steps: Steps, build: Build) -> None:
@@ -169,7 +199,6 @@ def test_due_times_follow_the_database(store: SqlStore, steps: Steps, build: Bui
 
 def test_new_tools_serve_the_next_step(store: SqlStore, steps: Steps, build: Build) -> None:
     worker = build(store)
-    fresh: Any = Toolbox()
-    worker.use(fresh)
-    assert worker.tools is not fresh
-    assert worker.tools.may_act()
+    later: Any = Toolbox(may_act=lambda: False)
+    worker.use(later)
+    assert worker.tools.may_act is later.may_act

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from receiver.domain.status import PRIORITY, Track
-from receiver.engine import worker as worker_module
+from receiver.engine import heartbeat as heartbeat_module
 from receiver.store import SqlStore
 from tests.doubles.databases import Database
 from tests.doubles.numbers import set_numbers
@@ -90,7 +90,7 @@ def test_drain_has_an_end(store: SqlStore, steps: Steps, build: Build) -> None:
 def test_replaced_worker_ends_itself(
     store: SqlStore, steps: Steps, monkeypatch: pytest.MonkeyPatch, build: Build
 ) -> None:
-    set_numbers(monkeypatch, worker_module, HEARTBEAT_SECONDS=0.05)
+    set_numbers(monkeypatch, heartbeat_module, HEARTBEAT_SECONDS=0.05)
     worker = build(store, slot="a", boot="1")
     with running(worker) as thread:
         store.register_worker("n", "a", "2", 2, "")

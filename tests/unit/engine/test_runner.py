@@ -2,121 +2,47 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from receiver.domain.errors import ConflictError, LostLeaseError, ReceiverError, StoreUnavailableError
 from receiver.domain.moves import move
-from receiver.domain.outcome import CommitResult, Outcome
+from receiver.domain.outcome import Outcome
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import Track
-from receiver.engine import runner as module
-from receiver.engine.runner import CONFLICTS_IN_A_ROW, Runner
+from receiver.engine.runner import CONFLICTS_IN_A_ROW
 from receiver.pipeline import Step
-from tests.doubles.case_rows import NOW, work_row
-from tests.doubles.numbers import set_numbers
-from tests.support import wait_until
-
-Steps = Callable[[WorkRow], Step]
-
-
-class Clocked:
-    """The only part of the tools that the runner itself asks for."""
-
-    def now(self) -> int:
-        return NOW
-
-
-class Ledger:
-    """A committer that keeps what it is given; `errors` are raised first, in order."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors, self.written = list(errors), list[Outcome]()
-
-    def submit(self, outcome: Outcome) -> CommitResult:
-        if self.errors:
-            raise self.errors.pop(0)
-        self.written.append(outcome)
-        return CommitResult()
-
-
-class Impatient(threading.Event):
-    """Lets nobody wait."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        del timeout
-        return self.is_set()
-
-
-class Bench:
-    def __init__(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        steps: Steps,
-        *errors: Exception,
-        stopping: threading.Event | None = None,
-    ) -> None:
-        self.ledger, self.stopping, self.dispatched = Ledger(*errors), stopping or threading.Event(), list[WorkRow]()
-        self.taken: list[WorkRow] = []
-        self.healthy = True
-        tools: Any = Clocked()
-
-        def counted(row: WorkRow, _tools: Any) -> Step:
-            self.taken.append(row)
-            return steps(row)
-
-        monkeypatch.setattr(module, "advance", counted)
-        set_numbers(monkeypatch, module, RETRY_SECONDS=0.01)
-        self.runner = Runner(
-            committer=self.ledger,
-            tools=lambda: tools,
-            healthy=lambda: self.healthy,
-            stopping=self.stopping,
-            dispatch=self.dispatched.append,
-        )
-
-    @property
-    def moves(self) -> list[tuple[str, bool]]:
-        return [(o.work.state, o.work.keep) for o in self.ledger.written if o.work is not None]
-
-
-def onward(row: WorkRow) -> Step:
-    """deny → block → purge, then rest."""
-    following = {"deny": "block", "block": "purge"}.get(row.state)
-    return Step(outcome=Outcome(work=move(row, following or "watch", keep=following is not None)))
+from tests.doubles.case_rows import work_row
+from tests.doubles.runner_bench import Impatient, RunnerBench, onward
 
 
 def test_steps_follow_while_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward)
-    bench.runner.run(work_row(state="deny"))
+    bench = RunnerBench(monkeypatch, onward)
+    bench.run(work_row(state="deny"))
     assert bench.moves == [("block", True), ("purge", True), ("watch", False)]
     assert [row.state for row in bench.taken] == ["deny", "block", "purge"]
 
 
 def test_rows_leased_meanwhile_are_dispatched(monkeypatch: pytest.MonkeyPatch) -> None:
     more = work_row(subject="case-2")
-    bench = Bench(monkeypatch, lambda row: Step(outcome=Outcome(work=move(row, "resolved")), then=(more,)))
-    bench.runner.run(work_row(Track.RESOLVE, "resolve"))
-    assert bench.dispatched == [more]
+    bench = RunnerBench(monkeypatch, lambda row: Step(outcome=Outcome(work=move(row, "resolved")), then=(more,)))
+    bench.run(work_row(Track.RESOLVE, "resolve"))
+    assert bench.dispatched == [(more, 0)]
 
 
 def test_nothing_is_dispatched_when_commit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(
+    bench = RunnerBench(
         monkeypatch,
         lambda row: Step(outcome=Outcome(work=move(row, "resolved")), then=(work_row(),)),
         LostLeaseError("gone"),
     )
-    bench.runner.run(work_row(Track.RESOLVE, "resolve"))
+    bench.run(work_row(Track.RESOLVE, "resolve"))
     assert not bench.dispatched
     assert not bench.ledger.written
 
 
 def test_lost_lease_drops_the_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, LostLeaseError("taken over"))
-    bench.runner.run(work_row(state="deny"))
+    bench = RunnerBench(monkeypatch, onward, LostLeaseError("taken over"))
+    bench.run(work_row(state="deny"))
     assert (len(bench.taken), bench.ledger.written) == (1, [])
 
 
@@ -124,41 +50,41 @@ def test_lease_lost_before_the_act_stops_too(monkeypatch: pytest.MonkeyPatch) ->
     def lost(row: WorkRow) -> Step:
         raise LostLeaseError("another worker holds this row now")
 
-    bench = Bench(monkeypatch, lost)
-    bench.runner.run(work_row())
+    bench = RunnerBench(monkeypatch, lost)
+    bench.run(work_row())
     assert bench.ledger.written == []
 
 
 def test_conflict_decides_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, ConflictError("changed"), ConflictError("changed"))
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, onward, ConflictError("changed"), ConflictError("changed"))
+    bench.run(work_row(state="purge"))
     assert (len(bench.taken), bench.moves) == (3, [("watch", False)])
 
 
 def test_endless_conflict_calls_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, *[ConflictError("x")] * (CONFLICTS_IN_A_ROW + 1), stopping=Impatient())
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, onward, *[ConflictError("x")] * (CONFLICTS_IN_A_ROW + 1), stopping=Impatient())
+    bench.run(work_row(state="purge"))
     assert bench.moves == [("stuck", False)]
     assert "same conflict" in bench.ledger.written[0].pages[0].text
 
 
 def test_outage_before_a_conflict_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     away = [StoreUnavailableError("away")] * (CONFLICTS_IN_A_ROW + 5)
-    bench = Bench(monkeypatch, onward, *away, ConflictError("once"))
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, onward, *away, ConflictError("once"))
+    bench.run(work_row(state="purge"))
     assert bench.moves == [("watch", False)]
 
 
 def test_store_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, StoreUnavailableError("away"), StoreUnavailableError("away"))
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, onward, StoreUnavailableError("away"), StoreUnavailableError("away"))
+    bench.run(work_row(state="purge"))
     assert bench.moves == [("watch", False)]
 
 
 def test_store_away_at_the_end_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, StoreUnavailableError("away"))
+    bench = RunnerBench(monkeypatch, onward, StoreUnavailableError("away"))
     bench.stopping.set()
-    bench.runner.run(work_row(state="purge"))
+    bench.run(work_row(state="purge"))
     assert (len(bench.taken), bench.ledger.written) == (1, [])
 
 
@@ -167,8 +93,8 @@ def test_crashing_step_is_stuck_and_paged(monkeypatch: pytest.MonkeyPatch, track
     def broken(row: WorkRow) -> Step:
         raise RuntimeError("https://secret.example/colour-field.jpg")
 
-    bench = Bench(monkeypatch, broken)
-    bench.runner.run(work_row(track, "purge"))
+    bench = RunnerBench(monkeypatch, broken)
+    bench.run(work_row(track, "purge"))
     (outcome,) = bench.ledger.written
     assert outcome.work is not None
     assert (outcome.work.state, outcome.work.stuck_from) == ("stuck", "purge")
@@ -181,8 +107,8 @@ def test_crash_while_stuck_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None
     def broken(row: WorkRow) -> Step:
         raise RuntimeError
 
-    bench = Bench(monkeypatch, broken)
-    bench.runner.run(work_row(state="stuck", stuck_from="purge"))
+    bench = RunnerBench(monkeypatch, broken)
+    bench.run(work_row(state="stuck", stuck_from="purge"))
     assert not bench.ledger.written[0].wakes
 
 
@@ -190,21 +116,21 @@ def test_trace_names_no_value(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def broken(row: WorkRow) -> Step:
         raise ValueError("https://secret.example/colour-field.jpg")
 
-    Bench(monkeypatch, broken).runner.run(work_row())
+    RunnerBench(monkeypatch, broken).run(work_row())
     assert "secret.example/colour-field.jpg" not in "".join(
         line for line in capsys.readouterr() if "raise ValueError" not in line
     )
 
 
 def test_unwritable_outcome_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward, ReceiverError("no column can hold this"))
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, onward, ReceiverError("no column can hold this"))
+    bench.run(work_row(state="purge"))
     assert bench.moves == [("stuck", False)]
 
 
 def test_step_must_move_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, lambda _row: Step(outcome=Outcome()))
-    bench.runner.run(work_row(state="purge"))
+    bench = RunnerBench(monkeypatch, lambda _row: Step(outcome=Outcome()))
+    bench.run(work_row(state="purge"))
     assert bench.moves == [("stuck", False)]
 
 
@@ -213,8 +139,8 @@ def test_stuck_row_of_another_is_left(monkeypatch: pytest.MonkeyPatch, error: Ex
     def broken(row: WorkRow) -> Step:
         raise RuntimeError
 
-    bench = Bench(monkeypatch, broken, error)
-    bench.runner.run(work_row())
+    bench = RunnerBench(monkeypatch, broken, error)
+    bench.run(work_row())
     assert bench.ledger.written == []
 
 
@@ -222,26 +148,6 @@ def test_stuck_is_written_when_store_returns(monkeypatch: pytest.MonkeyPatch) ->
     def broken(row: WorkRow) -> Step:
         raise RuntimeError
 
-    bench = Bench(monkeypatch, broken, StoreUnavailableError("away"), StoreUnavailableError("away"))
-    bench.runner.run(work_row())
+    bench = RunnerBench(monkeypatch, broken, StoreUnavailableError("away"), StoreUnavailableError("away"))
+    bench.run(work_row())
     assert bench.moves == [("stuck", False)]
-
-
-def test_unhealthy_worker_begins_no_act(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward)
-    bench.healthy = False
-    running = threading.Thread(target=bench.runner.run, args=(work_row(state="purge"),))
-    running.start()
-    running.join(0.3)
-    assert (running.is_alive(), bench.taken) == (True, [])
-    bench.healthy = True
-    wait_until(lambda: bench.moves == [("watch", False)], "it goes on when the heartbeat is back")
-    running.join(5)
-
-
-def test_unhealthy_worker_ends_when_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, onward)
-    bench.healthy = False
-    bench.stopping.set()
-    bench.runner.run(work_row(state="purge"))
-    assert bench.taken == []

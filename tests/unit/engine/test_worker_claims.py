@@ -13,8 +13,9 @@ from receiver.domain.clock import SystemClock
 from receiver.domain.errors import StoreUnavailableError
 from receiver.domain.rows import WorkRow
 from receiver.domain.status import PRIORITY, SLOW_LANE, Track
+from receiver.engine.heartbeat import Identity
 from receiver.engine.lanes import plan
-from receiver.engine.worker import BUSY_SECONDS, POLL_SECONDS, Identity, Worker
+from receiver.engine.worker import BUSY_SECONDS, POLL_SECONDS, Worker
 
 NOW = 1_790_000_000_000_000
 RESOLVE, EXPOSURE = (Track.RESOLVE, PRIORITY[Track.RESOLVE]), (Track.EXPOSURE, PRIORITY[Track.EXPOSURE])
