@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from receiver.domain.ports import LedgerStore
+from receiver.domain.ports import LedgerStore, StoredCheckpoint
 from receiver.domain.tree import HASH_BYTES, TILE_WIDTH, Appended, Tree, append
 from receiver.ledger.checkpoint import Checkpoint, Verifier
 from receiver.ledger.copies import CopyContent, CopySet
@@ -53,15 +53,9 @@ def verify_ledger(
     audit = _Audit(store, store.ledger_size())
     audit.run(read or read_here(store), progress)
     tree = Tree(store.tile, audit.size)
-    problems += audit.problems
-    checkpoint = None
-    if last is not None:
-        checkpoint, wrong = read_note("the last checkpoint", last.note, verifier)
-        wrong = wrong or (contradiction("the last checkpoint", checkpoint, tree) if checkpoint else None)
-        problems += [wrong] if wrong else []
-        if checkpoint is not None and checkpoint.size != last.size:
-            problems.append("the last checkpoint is filed under another size than it was signed for")
-    elif audit.size:
+    checkpoint, doubts = _check_last(last, verifier, tree) if last is not None else (None, [])
+    problems += [*audit.problems, *doubts]
+    if last is None and audit.size:
         problems.append("no checkpoint was ever signed; run `ledger checkpoint`")
     for name, content in contents:
         problems += copy_problems(name, content, verifier, tree)
@@ -78,6 +72,16 @@ def verify_ledger(
         problems=_shortened(problems),
         remarks=tuple(remarks),
     )
+
+
+def _check_last(last: StoredCheckpoint, verifier: Verifier, tree: Tree) -> tuple[Checkpoint | None, list[str]]:
+    name = "the last checkpoint"
+    checkpoint, wrong = read_note(name, last.note, verifier)
+    wrong = wrong or (contradiction(name, checkpoint, tree) if checkpoint else None)
+    problems = [wrong] if wrong else []
+    if checkpoint is not None and checkpoint.size != last.size:
+        problems.append(f"{name} is filed under another size than it was signed for")
+    return checkpoint, problems
 
 
 def _read_copies(copies: CopySet) -> tuple[list[str], list[tuple[str, CopyContent]]]:

@@ -221,13 +221,9 @@ def absent(
     verdict = worst(seen)
     elsewhere = leads_elsewhere(seen, ours)
     if verdict is Verdict.GONE or elsewhere:
-        told = tell(
-            [(i, n) for i, n in tellable(view) if i.id not in kept_down],
-            ItemStatus.MOVED if elsewhere else ItemStatus.UNAVAILABLE,
-            now=ctx.now,
-            policy=ctx.policy,
-            facts=Facts(observations=observations(seen)),
-        )
+        items = [(i, n) for i, n in tellable(view) if i.id not in kept_down]
+        status = ItemStatus.MOVED if elsewhere else ItemStatus.UNAVAILABLE
+        told = tell(items, status, now=ctx.now, policy=ctx.policy, facts=Facts(observations=observations(seen)))
         ends = ctx.case(want=Want.NONE.value, closed_at=None if view.seals else ctx.now)
         return told.plus(
             Outcome(

@@ -24,8 +24,7 @@ def undelivered(
     if work.owner is None:
         raise ValueError("only a leased row moves")
     attempts = work.attempts + 1
-    window = give_up_hours * 3600 * MICROS
-    dead = tuple(e for e in events if answer.gone or now >= e.created_at + window)
+    dead = tuple(e for e in events if answer.gone or now >= e.created_at + give_up_hours * 3600 * MICROS)
     left = tuple(e for e in events if e not in dead)
     again = None
     if left:

@@ -65,9 +65,8 @@ def verify_answer(
     if chosen.params.get("alg", record.algorithm.value) != record.algorithm.value:
         raise VerificationError("algorithm-differs")
     # 4. The signature, over what we sent and what came back.
-    message = ResponseMessage(
-        status_code=status, headers=Lines(only_signature(chosen, headers)), request=request_message(request, url)
-    )
+    signed = Lines(only_signature(chosen, headers))
+    message = ResponseMessage(status_code=status, headers=signed, request=request_message(request, url))
     verify_signature(
         message, tag=RECEIPT_TAG, label=chosen.label, algorithm=record.algorithm, public_key=record.public_key
     )

@@ -90,7 +90,6 @@ def sign_request(
         headers["Content-Digest"] = content_digest(body)
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
-    message = RequestMessage(method=method, url=url, headers=Lines(headers.items()))
     params = SignatureParams(
         tag=tag,
         label=label,
@@ -99,7 +98,7 @@ def sign_request(
         nonce=nonce or secrets.token_urlsafe(NONCE_BYTES),
     )
     made = sign(
-        message,
+        RequestMessage(method=method, url=url, headers=Lines(headers.items())),
         key_id=key.key_id,
         algorithm=key.algorithm,
         private_key=key.private_key,
