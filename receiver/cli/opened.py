@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from receiver.cli.base import CommandError, check_files
 from receiver.config import Config
-from receiver.domain.errors import ConflictError
+from receiver.domain.errors import ConflictError, ReceiverError
 from receiver.domain.outcome import Outcome
 from receiver.store import SqlStore
 from receiver.wiring import build_store
@@ -29,6 +29,20 @@ def opened(config: Config) -> Iterator[SqlStore]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def opened_if_it_opens(config: Config) -> Iterator[SqlStore | None]:
+    """For a look at what it says; None where it does not open, which `check` says in words of its own."""
+    store = None
+    if not config.database.is_to_be_made:
+        with suppress(ReceiverError, OSError):
+            store = build_store(config, make_folders=False)
+    try:
+        yield store
+    finally:
+        if store is not None:
+            store.close()
 
 
 def who_typed() -> str:

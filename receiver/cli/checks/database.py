@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from receiver.cli.findings import Finding, fail, ok, warn
-from receiver.cli.opened import MAKE_IT
+from receiver.cli.opened import MAKE_IT, opened_if_it_opens
 from receiver.config import Config
 from receiver.domain.errors import ReceiverError
 from receiver.engine.sweeps import EVERY_SECONDS, every_seconds
@@ -121,20 +121,15 @@ def _synced_ms(folder: Path) -> float:
 
 def ask_processes(config: Config) -> Iterator[Finding]:
     """What the database knows of those that run. Whether it opens was said already."""
-    if config.database.is_to_be_made:
-        return
-    try:
-        store = build_store(config, make_folders=False)
-    except (ReceiverError, OSError):
-        return
-    try:
-        yield from _ask_running(config, store)
-    except ForbiddenError:
-        yield warn("X02", "processes", "the database role of these settings may not see all of them")
-    except ReceiverError as error:
-        yield fail("D01", "database", str(error))
-    finally:
-        store.close()
+    with opened_if_it_opens(config) as store:
+        if store is None:
+            return
+        try:
+            yield from _ask_running(config, store)
+        except ForbiddenError:
+            yield warn("X02", "processes", "the database role of these settings may not see all of them")
+        except ReceiverError as error:
+            yield fail("D01", "database", str(error))
 
 
 def _ask_running(config: Config, store: SqlStore) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from receiver.cli.base import CommandError
 from receiver.cli.findings import Finding, Level, counted, fail, ok, warn
 from receiver.cli.issuer_keys import known_keys
+from receiver.cli.opened import opened_if_it_opens
 from receiver.config import Config, Issuer
 from receiver.config.checks import GROUPS
 from receiver.domain.clock import SystemClock
@@ -20,7 +21,6 @@ from receiver.resolution.routes import Route, RoutesRefusedError, RouteTable
 from receiver.verification.errors import KeyRefusedError
 from receiver.verification.jwk import load_jwks
 from receiver.verification.keys import KeyRecord, KeyRing, KeyStatus, merge_overlay
-from receiver.wiring import build_store
 from receiver.wiring.directories import read_directory
 
 MONTH = dt.timedelta(days=30)
@@ -94,18 +94,13 @@ def ask_issuers(config: Config) -> Iterator[Finding]:
 
 def ask_register(config: Config) -> Iterator[Finding]:
     """What people and the database say of the keys. What cannot be read was said already."""
-    if config.database.is_to_be_made:
-        return
-    try:
-        store = build_store(config, make_folders=False)
-    except (ReceiverError, OSError):
-        return
-    try:
-        overlay = store.key_overlay()
-    except ReceiverError:
-        return
-    finally:
-        store.close()
+    with opened_if_it_opens(config) as store:
+        if store is None:
+            return
+        try:
+            overlay = store.key_overlay()
+        except ReceiverError:
+            return
     for issuer in config.issuers:
         yield from _believed(config, issuer, overlay)
 
