@@ -1,12 +1,13 @@
-"""Group commit: one thread of a process writes what all its threads decided, many outcomes to one fsync."""
+"""Group commit: many outcomes to one fsync. Whoever comes while nobody writes, writes; whoever comes later is written
+along with all that waited, by the first of them. So a thread that is alone hands nothing over to another one.
+"""
 
 from __future__ import annotations
 
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +20,7 @@ BROKEN_EXIT = 74
 """EX_IOERR of sysexits.h; the supervisor starts the process again."""
 
 ENDING = "this process does not write any more; it is ending"
+CLOSE_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -30,89 +32,90 @@ class Commits(Protocol):
     def commit_ready(self, ready: Sequence[Any]) -> list[CommitResult]: ...
 
 
+class _Waiting:
+    """One outcome on its way to the disk, and the thread that waits for it."""
+
+    def __init__(self, ready: Any) -> None:
+        self.ready = ready
+        self.result: CommitResult | None = None
+        self.error: BaseException | None = None
+        self._called = threading.Lock()
+        self._called.acquire()
+
+    def wait(self) -> bool:
+        """Until it is written, or until it is this thread's turn to write; whether it is."""
+        self._called.acquire()
+        return self.result is None and self.error is None
+
+    def call(self) -> None:
+        self._called.release()
+
+
 class Committer:
     """`submit` returns when the outcome is durable, or raises what kept it from being so."""
 
     def __init__(self, store: Commits, *, end_process: Callable[[int], object] = os._exit) -> None:
         self._store, self._end_process = store, end_process
-        self._waiting: queue.SimpleQueue[tuple[Any, Future[CommitResult]] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        self._waiting: deque[_Waiting] = deque()
+        self._changes = threading.Condition()
+        self._writing = self._closed = False
 
     def submit(self, outcome: Outcome) -> CommitResult:
         """Wait until it is durable. Raises ConflictError, LostLeaseError or StoreUnavailableError."""
-        # Here, since whatever the one writing thread has to do keeps everybody waiting.
-        ready = self._store.make_ready(outcome)
-        future: Future[CommitResult] = Future()
-        with self._lock:
-            # Under the lock, so that nothing can be put behind the last thing that is written.
+        # Before anything is locked, since whoever writes keeps everybody waiting.
+        mine = _Waiting(self._store.make_ready(outcome))
+        with self._changes:
             if self._closed:
                 raise StoreUnavailableError(ENDING)
-            self._waiting.put((ready, future))
-        result = future.result()
-        if result.error is not None:
-            raise result.error
-        return result
+            self._waiting.append(mine)
+            my_turn = not self._writing
+            self._writing = True
+        if my_turn or mine.wait():
+            self._write_next()
+        if mine.error is not None:
+            raise mine.error
+        if mine.result is None:
+            raise AssertionError("whoever writes takes itself first")
+        if mine.result.error is not None:
+            raise mine.result.error
+        return mine.result
 
     def close(self) -> None:
-        """Write what waits, then end."""
-        with self._lock:
+        """Take nothing more, and wait until what waits is written."""
+        with self._changes:
             self._closed = True
-        self._waiting.put(None)
-        self._thread.join(timeout=30)
+            self._changes.wait_for(lambda: not self._writing, CLOSE_SECONDS)
 
-    def _run(self) -> None:
+    def _write_next(self) -> None:
+        """All that waits, the caller's own first; then the turn goes to the first of those that came meanwhile."""
+        with self._changes:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
         try:
-            self._write_all()
-        finally:
-            self._refuse_rest()
-
-    def _write_all(self) -> None:
-        while True:
-            first = self._waiting.get()
-            if first is None:
-                return
-            batch, ending = self._more(first)
             self._write(batch)
-            if ending:
-                return
+        finally:
+            with self._changes:
+                following = self._waiting[0] if self._waiting else None
+                if following is None:
+                    self._writing = False
+                    self._changes.notify_all()
+            if following is not None:
+                following.call()
+            for other in batch[1:]:
+                other.call()
 
-    def _refuse_rest(self) -> None:
-        """Nobody writes any more: whoever waits must hear it."""
-        with self._lock:
-            self._closed = True
-        while not self._waiting.empty():
-            left = self._waiting.get_nowait()
-            if left is not None:
-                left[1].set_exception(StoreUnavailableError(ENDING))
-
-    def _more(self, first: tuple[Any, Future[CommitResult]]) -> tuple[list[tuple[Any, Future[CommitResult]]], bool]:
-        """Everything that waits already; what comes while we write goes into the next transaction."""
-        batch = [first]
-        while len(batch) < MAX_BATCH:
-            try:
-                more = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if more is None:
-                return batch, True
-            batch.append(more)
-        return batch, False
-
-    def _write(self, batch: list[tuple[Any, Future[CommitResult]]]) -> None:
+    def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            results = self._store.commit_ready([ready for ready, _ in batch])
-        except BaseException as exc:  # every waiting thread must hear it, or it would wait for ever
-            for _, future in batch:
-                future.set_exception(exc)
+            results = self._store.commit_ready([one.ready for one in batch])
+        except BaseException as exc:  # every waiting thread must hear of it, or it would wait for ever
+            ends_me = not isinstance(exc, Exception)
+            for one in batch:
+                one.error = StoreUnavailableError("whoever wrote this was interrupted") if ends_me else exc
             if isinstance(exc, StoreBrokenError):
                 # What is on the disk is unknown now: a new process reads it again, this one must not go on.
                 log.critical("store.broken", error=str(exc))
                 self._end_process(BROKEN_EXIT)
-            if not isinstance(exc, Exception):
+            if ends_me:
                 raise
             return
-        for (_, future), result in zip(batch, results, strict=True):
-            future.set_result(result)
+        for one, result in zip(batch, results, strict=True):
+            one.result = result

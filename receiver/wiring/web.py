@@ -55,7 +55,7 @@ def _ports(config: Config, store: SqlStore, committer: Committer, clock: Clock) 
 
 
 def build_web(config: Config, *, slot: str = "web-0") -> WebServices:
-    """Call it after the fork: the committer's thread and the database's connections belong to one process."""
+    """Call it after the fork: the database's connections belong to one process."""
     store = build_store(config, create=True)
     committer = Committer(store)
     clock = SystemClock()

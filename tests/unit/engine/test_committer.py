@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,7 +46,7 @@ def gathered(store: Slow, committer: Committer, outcomes: Sequence[Outcome], poo
     first = pool.submit(committer.submit, Outcome())
     wait_until(store.entered.is_set, "the first is being written")
     futures = [pool.submit(committer.submit, outcome) for outcome in outcomes]
-    wait_until(lambda: committer._waiting.qsize() == len(outcomes), "all others wait")
+    wait_until(lambda: len(committer._waiting) == len(outcomes), "all others wait")
     store.let()
     assert first.exception(10) is None or store.trouble is not None
     return [future.exception(10) for future in futures]
@@ -102,22 +103,37 @@ def test_broken_store_ends_the_process(pool: ThreadPoolExecutor) -> None:
     committer.close()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_dying_writer_leaves_nobody_waiting(pool: ThreadPoolExecutor) -> None:
+def test_interrupted_writer_leaves_nobody_waiting(pool: ThreadPoolExecutor) -> None:
+    """Who writes for others may be ended meanwhile: those hear that nothing is known, and the next one writes."""
     store = Slow()
-    store.trouble = KeyboardInterrupt()
     committer = Committer(store)
     first = pool.submit(committer.submit, Outcome())
     wait_until(store.entered.is_set, "the first is being written")
-    second = pool.submit(committer.submit, Outcome())
-    wait_until(lambda: committer._waiting.qsize() == 1, "the second waits")
+    others = [pool.submit(committer.submit, Outcome()) for _ in range(MAX_BATCH + 1)]
+    wait_until(lambda: len(committer._waiting) == MAX_BATCH + 1, "all others wait")
     store.let(1)
-    assert isinstance(first.exception(10), KeyboardInterrupt)
-    assert isinstance(second.exception(10), StoreUnavailableError)
-    with pytest.raises(StoreUnavailableError):
-        committer.submit(Outcome())
-    # So that the thread's last words belong to this test.
+    first.result(10)
+    store.trouble = KeyboardInterrupt()
+    store.let(1)
+    wait_until(lambda: sum(future.done() for future in others) == MAX_BATCH, "one batch is over")
+    store.trouble = None
+    store.let()
+    ends = Counter(type(future.exception(10)) for future in others)
+    assert ends == {KeyboardInterrupt: 1, StoreUnavailableError: MAX_BATCH - 1, type(None): 1}
     committer.close()
+
+
+def test_lone_thread_writes_by_itself() -> None:
+    """To hand an outcome to another thread, and the answer back, costs more than writing it."""
+    wrote: list[threading.Thread] = []
+
+    class Here(Slow):
+        def commit_ready(self, outcomes: Sequence[Outcome]) -> list[CommitResult]:
+            wrote.append(threading.current_thread())
+            return [CommitResult() for _ in outcomes]
+
+    Committer(Here()).submit(Outcome())
+    assert wrote == [threading.current_thread()]
 
 
 def test_close_writes_what_waits(pool: ThreadPoolExecutor) -> None:
@@ -126,7 +142,7 @@ def test_close_writes_what_waits(pool: ThreadPoolExecutor) -> None:
     futures = [pool.submit(committer.submit, Outcome())]
     wait_until(store.entered.is_set, "the first is being written")
     futures += [pool.submit(committer.submit, Outcome()) for _ in range(9)]
-    wait_until(lambda: committer._waiting.qsize() == 9, "the others wait")
+    wait_until(lambda: len(committer._waiting) == 9, "the others wait")
     closing = threading.Thread(target=committer.close)
     closing.start()
     store.let()
