@@ -8,9 +8,8 @@ from receiver.cli.base import CommandError, json_option, print_json, print_table
 from receiver.cli.opened import opened, who_typed, write
 from receiver.config import Config
 from receiver.domain.clock import rfc3339
-from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update
+from receiver.domain.pauses import end_pause, set_pause
 
-PAGE_KIND = "paused"
 _adapter = click.option("--adapter", help="Only acts on this store.")
 _issuer = click.option("--issuer", help="Only notices of this issuer.")
 
@@ -41,10 +40,7 @@ def pause(ctx: click.Context, adapter: str | None, issuer: str | None, only_list
     with opened(config) as store:
         if not only_list:
             scope, actor = _scope(config, adapter, issuer), who_typed()
-            row = Insert(table=Table.PAUSE, values={"scope": scope, "actor": actor, "since_at": store.now()})
-            note = LedgerNote(kind="pause.set", subject=scope, actor=actor)
-            page = Page(kind=PAGE_KIND, subject=scope, text="Acting is paused; `takedown-receiver resume` ends it")
-            write(store, Outcome(changes=(row,), notes=(note,), pages=(page,)), conflict=_already(scope))
+            write(store, set_pause(scope, actor, now=store.now()), conflict=_already(scope))
         found = store.pauses()
     if as_json:
         print_json([{"scope": row.scope, "by": row.actor, "since": rfc3339(row.since_at)} for row in found])
@@ -56,14 +52,6 @@ def _already(scope: str) -> str:
     return f"{scope} is paused already; `takedown-receiver pause --list` shows by whom, and `resume` ends it"
 
 
-def _called(scope: str, actor: str, now: int) -> Update:
-    """The page that called people about it is over, or it would call again about a pause that is none."""
-    where = {"kind": PAGE_KIND, "subject": scope, "acknowledged_at": None}
-    return Update(
-        table=Table.PAGE, where=where, values={"acknowledged_at": now, "acknowledged_by": actor}, optional=True
-    )
-
-
 @click.command()
 @_adapter
 @_issuer
@@ -73,11 +61,7 @@ def resume(ctx: click.Context, adapter: str | None, issuer: str | None) -> None:
     config = settings(ctx)
     scope = _scope(config, adapter, issuer)
     with opened(config) as store:
-        actor = who_typed()
-        here = Update(table=Table.PAUSE, where={"scope": scope}, values={"actor": actor})
-        note = LedgerNote(kind="pause.lifted", subject=scope, actor=actor)
         hint = f"{scope} is not paused; `takedown-receiver pause --list` shows what is"
-        # The entry comes first: nothing may start without a trace of who let it.
-        write(store, Outcome(changes=(here, _called(scope, actor, store.now())), notes=(note,)), conflict=hint)
+        write(store, end_pause(scope, who_typed(), now=store.now()), conflict=hint)
         store.lift_pause(scope)
     click.echo(f"{scope}: acting again")

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from receiver.domain.clock import Clock, to_micros
 from receiver.domain.errors import ConflictError
-from receiver.domain.outcome import Insert, LedgerNote, Outcome, Page, Table, Update, Wake
+from receiver.domain.outcome import LedgerNote, Outcome, Table, Update, Wake
+from receiver.domain.pauses import end_pause, set_pause
 from receiver.domain.policy import Policy
 from receiver.domain.ports import Committer, Reads
 from receiver.domain.status import Exposure, Track
@@ -60,18 +61,12 @@ class DeskService:
         """Notices are taken and answered, but nothing is done about them; people are paged meanwhile."""
         person.must(Role.APPROVER)
         self._known(scope)
-        values = {"scope": scope, "actor": person.name, "since_at": to_micros(self._clock.now())}
-        note = LedgerNote(kind="pause.set", subject=scope, actor=person.name)
-        page = Page(kind="paused", subject=scope, text="Acting is paused; resume it on the admin pages")
-        insert = Insert(table=Table.PAUSE, values=values)
-        self._write(Outcome(changes=(insert,), notes=(note,), pages=(page,)), f"{scope} is paused already")
+        self._write(set_pause(scope, person.name, now=to_micros(self._clock.now())), f"{scope} is paused already")
 
     def resume(self, scope: str, person: Person) -> None:
-        """Act again. The entry comes first: nothing may start without a trace of who let it."""
+        """Act again, and its page is over."""
         person.must(Role.APPROVER)
-        here = Update(table=Table.PAUSE, where={"scope": scope}, values={"actor": person.name})
-        note = LedgerNote(kind="pause.lifted", subject=scope, actor=person.name)
-        self._write(Outcome(changes=(here,), notes=(note,)), "that is not paused")
+        self._write(end_pause(scope, person.name, now=to_micros(self._clock.now())), "that is not paused")
         self._pauses.lift_pause(scope)
 
     def acknowledge(self, page: str, person: Person) -> None:

@@ -35,7 +35,9 @@ def test_pause_holds_back_until_resumed(staff: Staff) -> None:
     assert "Paused: issuer:iwf" in staff.services.lists.banner()[0]
     with pytest.raises(NotPossibleError):
         staff.services.desk.pause("issuer:iwf", BOB)
+    assert [page.kind for page in staff.world.db.open_pages(5)] == ["paused"]
     staff.services.desk.resume("issuer:iwf", BOB)
+    assert staff.world.db.open_pages(5) == ()
     staff.world.later(seconds=20)
     staff.world.run()
     assert staff.world.statuses(notice) == ["disabled"]
