@@ -8,7 +8,6 @@ compares exactly. Nothing here is ever written into the file unquoted.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,14 +149,6 @@ def lines_of(rule: Rule) -> tuple[Line, ...]:
         if len(regex) <= MAX_TOKEN_BYTES:
             lines.append(("spelling", regex))
     return tuple(lines)
-
-
-def render(rules: Iterable[Rule], generation: str) -> bytes:
-    """Everything in one file to include inside ``http { }``."""
-    keys: dict[str, set[bytes]] = {kind: set() for kind in KINDS}
-    for kind, key in itertools.chain.from_iterable(map(lines_of, rules)):
-        keys[kind].add(key)
-    return head(generation, {kind: map_lines(kind, keys[kind]) for kind in KINDS})
 
 
 def head(generation: str, within: Mapping[str, Sequence[bytes]]) -> bytes:

@@ -193,7 +193,10 @@ class PolicySettings(Section):
     deadline_hours: int = Field(
         24, ge=1, le=720, description="Hours from receipt until a notice that sets no deadline is overdue."
     )
-    public_status: Literal[404, 410, 451] = Field(404, description="HTTP status the public sees afterwards.")
+    public_status: Literal[404, 410, 451] = Field(
+        404,
+        description="HTTP status the public is to see where a gate denies; `check` compares what nginx says.",
+    )
     max_resources_per_item: int = Field(
         20, ge=1, le=10000, description="Stored resources one URL may stand for; more goes to review."
     )

@@ -57,13 +57,6 @@ class Lists(Finder):
         with self._db.read() as conn:
             return self._all(conn, KeyOverlay, select(*columns_of(KeyOverlay)).order_by(key.c.issuer, key.c.kid))
 
-    def list_notices(self, issuer: str, after: str | None, limit: int) -> tuple[NoticeRow, ...]:
-        """Oldest first, paged by notice row id."""
-        notice = tables.notice
-        query = select(*columns_of(NoticeRow)).where(notice.c.issuer == issuer, *_after(notice.c.id, after))
-        with self._db.read() as conn:
-            return self._all(conn, NoticeRow, query.order_by(notice.c.id).limit(limit))
-
     def list_cases(
         self, *, state: str | None, issuer: str | None, after: str | None, limit: int
     ) -> tuple[CaseLine, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, case, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from receiver.store import tables
@@ -99,15 +99,6 @@ class People(Part):
     def revoke_token(self, token: str) -> bool:
         with self._db.write() as conn:
             return conn.execute(tables.api_token.delete().where(tables.api_token.c.id == token)).rowcount == 1
-
-    def acknowledge_page(self, page: str, actor: str) -> bool:
-        """False when somebody did so before, or there is no such page."""
-        table = tables.page
-        still_open = and_(table.c.id == page, table.c.acknowledged_at.is_(None))
-        with self._db.write() as conn:
-            now = self._db.now_in(conn)
-            done = update(table).where(still_open).values(acknowledged_at=now, acknowledged_by=actor)
-            return conn.execute(done).rowcount == 1
 
     def lift_pause(self, scope: str) -> bool:
         """False when nothing was paused under this scope."""

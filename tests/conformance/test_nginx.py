@@ -16,7 +16,7 @@ from adapters.conformance.late import LateGateConformance
 from adapters.contract import GateAdapter
 from adapters.nginx.cache import NginxCache
 from adapters.nginx.gate import NginxGate
-from adapters.nginx.rules import render
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.running_nginx import RunningNginx, free_port, raw_get
 
 

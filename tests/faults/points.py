@@ -70,7 +70,6 @@ LEFT_OUT = {
     "store.derivatives": "no step asks for it",
     "gate.state": "no step asks for it",
     "copies.read": "read by `verify` alone",
-    "db.acknowledge_page": "no page and no command calls it; the desk writes an outcome",
     "commit steps.evidence._seal→wait": "a guard: no case that is a URL alone comes to be sealed",
     "commit steps.exposure._watch→watch": "a guard: for a worker whose clock runs behind the database's",
     "commit cli.opened.write": "a person at a terminal sees that the command died, and types it again",

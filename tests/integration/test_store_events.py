@@ -14,6 +14,7 @@ from receiver.domain.outcome import (
 )
 from receiver.domain.status import ItemStatus, Track
 from receiver.store import BadRowError, SqlStore
+from tests.doubles.pages import acknowledge
 from tests.doubles.store_rows import (
     AT,
     commit,
@@ -57,8 +58,8 @@ def test_same_page_counts_up(store: SqlStore) -> None:
     commit(store, Outcome(pages=(page,)), Outcome(pages=(page,)))
     (found,) = store.open_pages(5)
     assert found.count == 2
-    assert store.acknowledge_page(found.id, "ann")
-    assert not store.acknowledge_page(found.id, "bob")
+    assert acknowledge(store, found.id)
+    assert not acknowledge(store, found.id, "bob")
     commit(store, Outcome(pages=(page,)))
     (fresh,) = store.open_pages(5)
     assert (fresh.count, fresh.id != found.id) == (1, True)

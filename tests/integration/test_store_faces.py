@@ -47,7 +47,7 @@ def test_cases_are_paged_and_filtered(store: SqlStore) -> None:
     assert store.list_cases(state="watch", issuer=None, after=None, limit=9) == ()
 
 
-def test_items_and_notices_are_listed(store: SqlStore) -> None:
+def test_items_are_listed(store: SqlStore) -> None:
     case, item = case_of(store, "N-1", "iwf", b"a")
     _, other = case_of(store, "N-2", "iwf", b"b")
     change = Update(table=Table.ITEM, where={"id": item}, values={"status": ItemStatus.REVIEW, "reason": "shared"})
@@ -56,8 +56,6 @@ def test_items_and_notices_are_listed(store: SqlStore) -> None:
     assert (line.item.reason, line.cases, line.notice.notice_id) == ("shared", (case,), "N-1")
     assert [line.item.id for line in store.list_items("received", after=None, limit=5)] == [other]
     assert store.list_items("received", after=other, limit=5) == ()
-    first, second = store.list_notices("iwf", None, 5)
-    assert store.list_notices("iwf", first.id, 5) == (second,)
 
 
 def test_gauges_count_what_waits(store: SqlStore) -> None:

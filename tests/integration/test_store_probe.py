@@ -10,6 +10,7 @@ from receiver.store import SqlStore
 from receiver.store.figures import first_id
 from receiver.store.grants import columns_of
 from tests.doubles.databases import Database
+from tests.doubles.pages import acknowledge
 from tests.integration.test_store_grants import as_role, granted
 
 __all__ = ["granted"]
@@ -72,7 +73,7 @@ def test_figures_are_asked_on_both(store: SqlStore) -> None:
     assert (list(store.told_since(0)), list(store.sealed_since(0)), store.waiting_in_review()) == ([], [], {})
     ((subject, (last_at, is_open)),) = store.last_paged("ledger.copy").items()
     assert (subject, is_open, last_at > 0) == ("s", True, True)
-    assert store.acknowledge_page(store.open_pages(1)[0].id, "ann")
+    assert acknowledge(store, store.open_pages(1)[0].id)
     assert store.last_paged("ledger.copy") == {"s": (last_at, False)}
 
 

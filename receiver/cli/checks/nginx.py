@@ -19,6 +19,7 @@ MAX_FILES = 10_000
 ASKED = "$takedown_deny"
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[\s;{}]))#.*$")
 _INCLUDE = re.compile(r"(?:^|(?<=[\s;{}]))include\s+(?:\"([^\"]+)\"|'([^']+)'|([^\s;]+))\s*;")
+_ANSWER = re.compile(r"\bif\s*\(\s*\$takedown_deny\s*\)\s*\{[^{}]*?\breturn\s+(\d{3})\b")
 _CHOSEN = re.compile(r"\s-c\s*(/\S+)")
 _MOVED = re.compile(r"\s-(?:c|p)\b")
 
@@ -32,21 +33,32 @@ def ask_gates(config: Config) -> Iterator[Finding]:
     for name, table in gates.items():
         map_file, pid_file = table.get("map_file"), table.get("pid_file")
         if name in config.gates and isinstance(map_file, str) and pid_file and isinstance(pid_file, str):
-            yield _ask_gate(f"gates.{name}", map_file, pid_file)
+            yield from _ask_gate(f"gates.{name}", map_file, pid_file, config.policy.public_status)
 
 
-def _ask_gate(about: str, map_file: str, pid_file: str) -> Finding:
+def _ask_gate(about: str, map_file: str, pid_file: str, wanted: int) -> Iterator[Finding]:
     title = _master_title(pid_file)
     if not title:
-        return warn("G04", about, f"{pid_file} names no nginx: it does not run, or runs where we cannot see it")
+        yield warn("G04", about, f"{pid_file} names no nginx: it does not run, or runs where we cannot see it")
+        return
     main = _main_file(title)
     if main is None:
-        return ok("G04", about, "nobody can tell from here which file nginx was started with")
+        yield ok("G04", about, "nobody can tell from here which file nginx was started with")
+        return
     try:
         texts = _texts(main, map_file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        return ok("G04", about, f"nginx's configuration could not be looked through from here ({why})")
+        yield ok("G04", about, f"nginx's configuration could not be looked through from here ({why})")
+        return
+    yield _ask_texts(about, main, map_file, texts)
+    answers = {int(status) for text in texts.values() for status in _ANSWER.findall(text)}
+    if answers - {wanted}:
+        said = ", ".join(map(str, sorted(answers)))
+        yield warn("G05", about, f"what is denied answers {said}, and the settings say {wanted}")
+
+
+def _ask_texts(about: str, main: str, map_file: str, texts: Mapping[str, str]) -> Finding:
     if map_file not in texts:
         found = fail("G04", about, f"nothing in {main} includes {map_file}: what is denied there stays up")
         advice = f"Write `include {map_file};` into the http block, then type: nginx -t && nginx -s reload"

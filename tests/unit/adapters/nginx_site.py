@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.contract import DenyTarget
 from adapters.nginx.gate import NginxGate
-from adapters.nginx.rules import render
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.running_nginx import RunningNginx, free_port, raw_get
 
 HOST = "img.example"

@@ -22,7 +22,7 @@ from adapters.contract import (
     GateStatus,
     PurgeStatus,
 )
-from adapters.nginx.rules import render
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.docroot import Docroot
 from tests.unit.adapters.running_nginx import RunningNginx, free_port, raw_get, wait_for
 

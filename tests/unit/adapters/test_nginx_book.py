@@ -18,7 +18,8 @@ import pytest
 from adapters.contract import AdapterError, Denied, DenyTarget, GateReceipt, GateStatus, Retryable
 from adapters.nginx.gate import NginxGate
 from adapters.nginx.places import node_of
-from adapters.nginx.rules import Rule, render, rules_for
+from adapters.nginx.rules import Rule, rules_for
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.nginx_maps import denied_in, lines_in
 
 HOST = "img.example"

@@ -11,7 +11,7 @@ import pytest
 from adapters.contract import CacheHints, CacheKey, PurgeStatus, PurgeTicket
 from adapters.nginx.cache import NginxCache
 from adapters.nginx.keys import KeyTemplate, file_of, parse_levels, stored_key, wanted_of
-from adapters.nginx.rules import render
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.running_nginx import NGINX, free_port, need
 
 DEFAULT = "$scheme$proxy_host$request_uri"

@@ -15,7 +15,8 @@ import pytest
 
 from adapters.contract import Denied, GateReceipt, GateStatus, Retryable, Unsupported
 from adapters.nginx.gate import NginxGate
-from adapters.nginx.rules import Rule, render, resolved_path
+from adapters.nginx.rules import Rule, resolved_path
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.nginx_site import HOST, Site, target
 from tests.unit.adapters.running_nginx import raw_get
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from adapters.contract import DenyTarget, GateReceipt, GateStatus
-from adapters.nginx.rules import Rule, is_too_long, lines_of, map_lines, render, rules_for
+from adapters.nginx.rules import Rule, is_too_long, lines_of, map_lines, rules_for
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.nginx_site import HOST, Site, target
 from tests.unit.adapters.running_nginx import NGINX, need
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.contract import AdapterError
-from adapters.nginx.rules import render
+from tests.doubles.nginx_map import render
 from tests.unit.adapters.nginx_maps import denied_in, lines_in
 from tests.unit.adapters.test_nginx_book import folder_files, gate, old_book, target
 

@@ -100,6 +100,28 @@ def test_every_way_to_include_it_counts(config: Config, place: Path, run: Run, i
     assert asked(config).level is Level.OK
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("if ($takedown_deny) { return 404; }", None),
+        ("if ( $takedown_deny ) {\n add_header A b;\n return 410;\n}", "answers 410"),
+        ("if ($takedown_deny) { return 404; } } server { if ($takedown_deny) { return 451; }", "answers 404, 451"),
+        ("if ($other) { return 410; } if ($takedown_deny) { return 404; }", None),
+    ],
+    ids=["as set", "another", "one of two", "of something else"],
+)
+def test_another_answer_than_the_settings_say_is_told(
+    config: Config, place: Path, run: Run, line: str, told: str | None
+) -> None:
+    (place / "deny.conf").touch()
+    (place / "conf.d" / "site.conf").write_text(f"include {place}/deny.conf;\nserver {{ {line} }}")
+    conf(place, "http {{ include conf.d/*.conf; }}")
+    run(f"-c {place}/nginx.conf")
+    found = {finding.id: finding for finding in nginx.ask_gates(config)}
+    assert found["G04"].level is Level.OK
+    assert told in found["G05"].words if told else "G05" not in found
+
+
 def test_an_nginx_that_is_gone_is_told(config: Config, place: Path, run: Run) -> None:
     found = asked(config)
     assert (found.level, "nginx.pid names no nginx" in found.words) == (Level.WARN, True)

@@ -16,6 +16,7 @@ from receiver.engine.alarms import AGAIN_MICROS, Alarm, Alarms, clock_alarms, re
 from receiver.engine.sweeps import DEADLINE, sweeps_for
 from tests.doubles.case_rows import NOW, SECOND
 from tests.doubles.make_world import make_world
+from tests.doubles.pages import acknowledge
 from tests.doubles.world import World
 from tests.doubles.world_parts import SteeredClock
 
@@ -146,7 +147,7 @@ def test_review_is_called_about_once(world: World) -> None:
     (found,) = world.db.open_pages(5)
     assert (found.kind, found.subject, found.count) == ("review.waiting", "iwf", 1)
     assert "2 item(s)" in found.text
-    assert world.db.acknowledge_page(found.id, "ann")
+    assert acknowledge(world.db, found.id)
     alarms()
     assert world.db.open_pages(5) == ()
 
@@ -166,6 +167,6 @@ def test_an_acknowledged_deadline_stays_so(world: World) -> None:
     sweep()
     (found,) = world.db.open_pages(5)
     assert (found.kind, found.subject, found.count) == (DEADLINE, notice, 1)
-    assert world.db.acknowledge_page(found.id, "ann")
+    assert acknowledge(world.db, found.id)
     sweep()
     assert world.db.open_pages(5) == ()

@@ -20,6 +20,7 @@ from receiver.engine.alarms import MANY, OVER, Alarms, waiting_alarms
 from tests.doubles.calling import call_people
 from tests.doubles.case_rows import NOW, SECOND
 from tests.doubles.make_world import make_world
+from tests.doubles.pages import acknowledge
 from tests.doubles.world import Visitor, World
 from tests.unit.engine.test_alarms import Book
 
@@ -114,7 +115,7 @@ def test_what_is_unclear_later_calls_anew(world: World) -> None:
         world.run(steps=2000)
         (page,) = [page for page in call_people(world) if page.kind == "seen.unclear"]
         assert f"{number + 1} case(s)" in page.text
-        assert world.db.acknowledge_page(page.id, "ann")
+        assert acknowledge(world.db, page.id)
         world.later(minutes=1)
         assert "seen.unclear" not in [page.kind for page in call_people(world)]
 
@@ -208,7 +209,7 @@ def test_a_call_ends_under_no_persons_name(world: World) -> None:
     world.later(minutes=20)
     world.run()
     call_people(world)
-    assert not world.db.acknowledge_page(page.id, "ann")
+    assert not acknowledge(world.db, page.id)
     with world.db._db.read() as conn:
         who = conn.exec_driver_sql("SELECT acknowledged_by FROM page WHERE kind = 'place.failing'").scalar_one()
     assert who == OVER
