@@ -48,7 +48,8 @@ def grow(template: Path, target: Path, cases: int) -> None:
     part.unlink(missing_ok=True)
     shutil.copyfile(template, part)
     with closing(sqlite3.connect(part, isolation_level=None)) as link:
-        for pragma in ("journal_mode=MEMORY", "synchronous=OFF", "cache_size=-400000", "foreign_keys=OFF"):
+        cache = f"cache_size=-{_cache_kib()}"
+        for pragma in ("journal_mode=MEMORY", "synchronous=OFF", cache, "foreign_keys=OFF"):
             link.execute(f"PRAGMA {pragma}")
         ids = {value for table, column in IDS for (value,) in link.execute(f"SELECT {column} FROM {table}")}
         before = int(link.execute("SELECT count(*) FROM entry WHERE seq IS NOT NULL").fetchone()[0])
@@ -60,6 +61,12 @@ def grow(template: Path, target: Path, cases: int) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.rename(target)
+
+
+def _cache_kib() -> int:
+    """Up to 6 GiB, and a third of what is free: indexes over random words are written all over the file."""
+    free_kib = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
+    return min(6 * 1024 * 1024, free_kib // 3)
 
 
 def _clone(link: sqlite3.Connection, table: str, ids: set[str], cases: int, entries: int) -> None:

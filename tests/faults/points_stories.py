@@ -186,7 +186,7 @@ def paused(stage: Stage) -> None:
     stage.person("bob", "pause", "all")
     stage.later(hours=2)
     stage.work()
-    stage.person("bob", "resume", "all")
     stage.person("ann", "acknowledge", "all")
+    stage.person("bob", "resume", "all")
     stage.later(seconds=16)
     stage.work()
