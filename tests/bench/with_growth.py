@@ -82,7 +82,8 @@ def _databases(stand: BenchStand, options: Options, large: int) -> dict[int, Pat
     shutil.copyfile(stand.database, template)
     small = options.folder / "small.db"
     grow(template, small, SMALL)
-    if not kept_key.exists():
+    if not cached.exists():
+        # A run that is killed while it stands in the receiver's place takes it along; the key alone is of no use.
         grow(template, cached, large)
         shutil.copyfile(key, kept_key)
     return {SMALL: small, large: cached}
