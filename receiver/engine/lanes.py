@@ -17,8 +17,6 @@ class LanePlan:
     name: str
     classes: tuple[tuple[Track, int], ...]
     threads: int
-    ahead: int = 0
-    """Rows that may be leased beyond the threads, so that one which ends has the next at hand."""
 
 
 def plan(*, exposure_threads: int = 8, evidence_threads: int = 4, deliver_threads: int = 8) -> tuple[LanePlan, ...]:
@@ -32,13 +30,7 @@ def plan(*, exposure_threads: int = 8, evidence_threads: int = 4, deliver_thread
         LanePlan(
             name="deliver", classes=((Track.DELIVER, PRIORITY[Track.DELIVER]),), threads=max(1, deliver_threads - slow)
         ),
-        # What waits here is out of reach already: that another worker might be quicker matters less than a quiet queue.
-        LanePlan(
-            name="evidence",
-            classes=((Track.EVIDENCE, PRIORITY[Track.EVIDENCE]),),
-            threads=evidence_threads,
-            ahead=evidence_threads,
-        ),
+        LanePlan(name="evidence", classes=((Track.EVIDENCE, PRIORITY[Track.EVIDENCE]),), threads=evidence_threads),
         LanePlan(name="slow", classes=((Track.DELIVER, SLOW_LANE),), threads=slow),
         LanePlan(name="recheck", classes=((Track.EXPOSURE, RECHECK_PRIORITY),), threads=2),
     )
@@ -62,8 +54,7 @@ class Lane:
             return self._room()
 
     def _room(self) -> int:
-        # While anything waits for a thread, nothing more is taken.
-        return self.plan.threads + self.plan.ahead - self._busy if self._busy <= self.plan.threads else 0
+        return max(0, self.plan.threads - self._busy)
 
     @property
     def busy(self) -> int:
