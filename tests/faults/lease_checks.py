@@ -66,10 +66,12 @@ def lost(site: Site) -> Iterator[str]:
 
 
 def numbering(site: Site) -> Iterator[str]:
-    """One leader at a time: every entry has one number, and the tree says the same as the entries."""
-    ((count, distinct, highest),) = site.rows("SELECT count(*), count(DISTINCT seq), coalesce(max(seq), -1) FROM entry")
+    """One leader at a time: no number twice, and none left out. An entry that came a moment ago may have none yet."""
+    ((count, distinct, highest),) = site.rows(
+        "SELECT count(seq), count(DISTINCT seq), coalesce(max(seq), -1) FROM entry"
+    )
     if not count == distinct == highest + 1:
-        yield f"{count} entries have {distinct} numbers up to {highest}"
+        yield f"{count} numbered entries have {distinct} numbers up to {highest}"
 
 
 def out_of_order(letters: Iterable[tuple[float, list[tuple[str, str, int]]]]) -> Iterator[str]:
