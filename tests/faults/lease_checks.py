@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -72,6 +73,11 @@ def numbering(site: Site) -> Iterator[str]:
     )
     if not count == distinct == highest + 1:
         yield f"{count} numbered entries have {distinct} numbers up to {highest}"
+    ((left,),) = site.rows(
+        "SELECT count(*) FROM entry WHERE seq IS NULL AND at < :before", before=time.time_ns() // 1000 - 30_000_000
+    )
+    if left:
+        yield f"{left} entries still have no number after half a minute"
 
 
 def out_of_order(letters: Iterable[tuple[float, list[tuple[str, str, int]]]]) -> Iterator[str]:
